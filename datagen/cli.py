@@ -1,0 +1,148 @@
+"""The command line. Imports nothing heavy until a command needs it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from datagen import __version__
+from datagen.errors import ConfigError, DataError, DatagenError
+
+_EXAMPLES = """\
+examples:
+  datagen run pipelines/quickstart.yaml                        the whole chain on the embedded models
+  datagen run quickstart stages.tasks.count=500                with a setting changed
+  datagen filter data.jsonl --use 'length min_words=3' --use dedup_rouge -o clean.jsonl
+  datagen mix a.jsonl=0.7 b.jsonl=0.3 size=1000 -o mixed.jsonl
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; 0 done, 1 the work failed, 2 the user can mend it, 130 interrupted."""
+    options = _parser().parse_args(argv)
+    if not hasattr(options, "handler"):
+        _parser().print_help()
+        return 2
+    logging.basicConfig(
+        level=logging.INFO if options.verbose else logging.WARNING,
+        format="%(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("datagen").setLevel(logging.DEBUG if options.verbose else logging.INFO)
+    try:
+        from datagen import commands
+
+        return int(getattr(commands, options.handler)(options) or 0)
+    except (ConfigError, DataError) as error:
+        return _say(error, 2)
+    except DatagenError as error:
+        return _say(error, 1)
+    except KeyboardInterrupt:
+        return _say("stopped; nothing that was paid for is lost, and the same command goes on from here", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+
+
+def _say(error: object, code: int) -> int:
+    sys.stderr.write(f"datagen: {error}\n")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="datagen",
+        description="Generate instruction data with LLMs, filter and mix it, and train on it.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"datagen {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _file_commands(commands)
+    _one_stage_commands(commands)
+    return parser
+
+
+def _file_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = _command(commands, "run", "run a pipeline file; finished stages and finished calls are not done again")
+    run.add_argument("--until", metavar="STAGE", help="stop after this stage")
+    check = _command(commands, "check", "check a pipeline file and show its plan, without doing anything")
+    preview = _command(
+        commands, "preview", "run a few records through the stages before training, and show what each did"
+    )
+    preview.add_argument("-n", type=int, default=3, metavar="N", help="records (default 3)")
+    for command in (run, check, preview):
+        command.add_argument("file", help="a pipeline file, or the name of a shipped one")
+        command.add_argument(
+            "overrides", nargs="*", metavar="key=value", help="settings, such as stages.tasks.count=500"
+        )
+    show = _command(commands, "show", "show a run: the funnel, five rows, the scores, where everything lies")
+    show.add_argument("run", nargs="?", default=None, help="a run's folder or name (default: the latest)")
+    show.add_argument("--stage", help="show rows of this stage instead of the last one that made rows")
+    show.add_argument("-n", type=int, default=5, metavar="N", help="rows to show (default 5)")
+    listing = _command(commands, "list", "list all stages, or one stage's arguments")
+    listing.add_argument("stage", nargs="?", help="a stage's name")
+
+
+def _one_stage_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    filtering = _command(commands, "filter", "filter a file: rows in = kept + dropped")
+    filtering.add_argument("data", help="JSONL, JSON or Parquet, in any known format")
+    filtering.add_argument(
+        "--use",
+        action="append",
+        required=True,
+        metavar="'STAGE key=value ...'",
+        help="a filter and its settings; repeatable",
+    )
+    mixing = _command(commands, "mix", "mix files by share")
+    mixing.add_argument(
+        "data", nargs="+", metavar="FILE[=SHARE] | key=value", help="files with shares, and settings such as size=1000"
+    )
+    for name, verb in (
+        ("generate", "generate rows from seed tasks"),
+        ("train", "train on a file"),
+        ("evaluate", "evaluate on a file"),
+    ):
+        command = _command(commands, name, verb)
+        command.add_argument("stage", help=f"which method, such as {_METHODS[name]}")
+        command.add_argument("data", help="JSONL, JSON or Parquet, in any known format")
+        command.add_argument(
+            "settings", nargs="*", metavar="key=value", help="the stage's settings (see `datagen list STAGE`)"
+        )
+    for name in ("filter", "mix", "generate", "train", "evaluate"):
+        command = commands.choices[name]
+        command.add_argument("-o", "--output", type=Path, required=name != "evaluate", help="where the result goes")
+        command.add_argument(
+            "--llm", action="append", default=[], metavar="NAME='{use: ..., ...}'", help="an LLM entry; repeatable"
+        )
+        command.add_argument("--seed", type=int, default=0)
+        if name not in ("train", "evaluate"):
+            command.add_argument(
+                "--format",
+                default="records",
+                help="of the output: records, messages, alpaca, preference (default records)",
+            )
+
+
+_METHODS = {"generate": "self_instruct", "train": "sft", "evaluate": "exact_match"}
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help_text: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=help_text, description=help_text)
+    command.set_defaults(handler=name if name != "list" else "list_stages")
+    command.add_argument(
+        "--root", type=Path, default=Path("runs"), help="folder of runs and the journal (default runs)"
+    )
+    command.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    command.add_argument("--json-log", action="store_true", help="progress as JSON lines on stderr")
+    command.add_argument("-v", "--verbose", action="store_true", help="more log lines")
+    return command
+
+
+if __name__ == "__main__":
+    sys.exit(main())

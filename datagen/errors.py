@@ -1,0 +1,39 @@
+"""Every error the toolkit raises.
+
+DatagenError
+├── ConfigError      the user can mend it: a key, a path, a value, a credential; the CLI exits 2
+├── DataError        a file holds something that cannot be read as records; the CLI exits 2
+├── StageError       a stage could not finish (training crashed, disk full); the CLI exits 1
+└── LLMError         one request failed after its retries; carries the typed reason
+"""
+
+from __future__ import annotations
+
+
+class DatagenError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class ConfigError(DatagenError):
+    """A mistake in what the user asked for, found before any work where possible."""
+
+
+class DataError(DatagenError):
+    """A data file that cannot be used."""
+
+
+class StageError(DatagenError):
+    """A stage that could not finish; what it had done so far stays on disk."""
+
+
+class LLMError(DatagenError):
+    """One request that failed for good.
+
+    ``reason`` is short and typed (``http_429``, ``timeout``, ``context_length``, ...): it becomes the drop reason of
+    the record that asked.
+    """
+
+    def __init__(self, reason: str, message: str, *, attempts: int = 1) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.attempts = attempts

@@ -1,0 +1,32 @@
+"""Ask an LLM for answers to a prompt: one for SFT, several for ranking, preferences or rejection sampling."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from datagen.llm.client import LLM
+from datagen.record import Answer, Record
+from datagen.stage import PromptName
+
+
+async def answer(
+    record: Record,
+    *,
+    llm: LLM,
+    samples: int = 1,
+    prompt: PromptName = PromptName("answer/answer"),
+    sampling: dict[str, Any] | None = None,
+) -> list[Record]:
+    """A child of the record with ``samples`` fresh answers in place of its own.
+
+    An answer cut at max_tokens, or empty, is left out; where none is left the record is dropped with what came.
+    """
+    ask = [llm.ask(prompt, sample=k, sampling=sampling, prompt=record.prompt) for k in range(samples)]
+    replies = await asyncio.gather(*ask)
+    whole = [reply.text.strip() for reply in replies if reply.finish_reason != "length"]
+    answers = [Answer(text, model=llm.model) for text in whole if text]
+    if not answers:
+        reason = "answer:empty" if whole else "answer:truncated"
+        return [record.drop(reason, raw=[reply.text for reply in replies])]
+    return [record.with_answers(answers)]

@@ -1,0 +1,126 @@
+"""OpenAI's chat completions on the wire: a request's body, a reply's, an error's. No input or output here."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+
+from datagen.llm.base import Reply, Sampling, TokenLogprob, Usage
+from datagen.record import Message
+
+_SAME_NAME = ("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty")
+_MAX_RETRY_AFTER_S = 900.0
+
+
+class _Top(msgspec.Struct):
+    token: str
+    logprob: float
+
+
+class _Token(msgspec.Struct):
+    token: str
+    logprob: float
+    top_logprobs: list[_Top] | None = None
+
+
+class _Logprobs(msgspec.Struct):
+    content: list[_Token] | None = None
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+    finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Completion(msgspec.Struct):
+    choices: list[_Choice]
+    usage: _Usage | None = None
+
+
+_decoder = msgspec.json.Decoder(_Completion)
+
+
+def request_body(
+    model: str, messages: Sequence[Message], sampling: Sampling, *, max_tokens_field: str
+) -> dict[str, Any]:
+    """The body of a request, before extra fields. What ``sampling`` leaves open is left to the server."""
+    body: dict[str, Any] = {"model": model, "messages": messages}
+    body |= {name: value for name in _SAME_NAME if (value := getattr(sampling, name)) is not None}
+    if sampling.max_tokens is not None:
+        body[max_tokens_field] = sampling.max_tokens
+    if sampling.stop:
+        body["stop"] = sampling.stop
+    if sampling.logprobs is not None:
+        body |= {"logprobs": True, "top_logprobs": sampling.logprobs}
+    if sampling.schema is not None:
+        schema = {"name": "reply", "schema": sampling.schema, "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return body
+
+
+def parse_reply(data: bytes) -> Reply:
+    """The reply in a response's body. Raises ``ValueError`` or ``MsgspecError`` where there is none."""
+    completion = _decode(data)
+    if not completion.choices:
+        raise ValueError("no choices")
+    choice, usage = completion.choices[0], completion.usage or _Usage()
+    text, finish = choice.message.content or "", choice.finish_reason or "stop"
+    if choice.message.refusal and not text:
+        text, finish = choice.message.refusal, "refusal"
+    logprobs = (choice.logprobs.content if choice.logprobs else None) or ()
+    return Reply(
+        text,
+        finish,
+        Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0),
+        tuple(TokenLogprob(t.token, t.logprob, {o.token: o.logprob for o in t.top_logprobs or ()}) for t in logprobs),
+    )
+
+
+def _decode(data: bytes) -> _Completion:
+    try:
+        return _decoder.decode(data)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:  # lone surrogates (half an emoji) are all that json takes and msgspec does not
+        return msgspec.convert(json.loads(data), _Completion)
+
+
+def parse_error(data: bytes) -> tuple[str, str]:
+    """Code and message of an error's body: OpenAI's form, a bare string (TGI, FastAPI), or whatever came."""
+    try:
+        body = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return "", data[:1000].decode("utf-8", "replace")
+    error = body.get("error", body) if isinstance(body, dict) else body
+    if not isinstance(error, dict):
+        return "", str(error)
+    return str(error.get("code", "")), str(error.get("message") or error.get("detail") or error)
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float:
+    """Seconds that the server asks us to wait; the header is a number or an HTTP date (RFC 9110, 10.2.3)."""
+    value = headers.get("Retry-After", "").strip()
+    try:
+        return min(_MAX_RETRY_AFTER_S, max(0.0, float(value)))
+    except ValueError:
+        pass
+    try:
+        return min(_MAX_RETRY_AFTER_S, max(0.0, parsedate_to_datetime(value).timestamp() - time.time()))
+    except ValueError:
+        return 0.0

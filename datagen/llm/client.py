@@ -1,0 +1,164 @@
+"""What stages hold: an LLM with its journal, its prompts and its sampling."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from datagen import prompts
+from datagen.errors import LLMError
+from datagen.llm.base import Backend, Reply, Sampling, TokenLogprob
+from datagen.llm.journal import Journal, key
+from datagen.prompts import Prompt
+from datagen.record import Message
+from datagen.rng import derive_seed
+
+
+@dataclass
+class Stats:
+    """What an LLM did since it was opened."""
+
+    calls: int = 0
+    replayed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    started: float = field(default_factory=time.monotonic)
+
+
+class LLM:
+    """One LLM entry of a pipeline, open: every reply is in the journal before anyone parses it.
+
+    A sampled request (temperature not 0) carries a seed derived from the pipeline's seed and the request itself, so a
+    reply does not depend on which stage, row or batch asked for it. Two equal requests are one call.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        journal: Journal,
+        *,
+        pack: str = "",
+        sampling: dict[str, Any] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.backend = backend
+        self.journal = journal
+        self.pack = pack
+        self.overrides = sampling or {}
+        self.seed = seed
+        self.stats = Stats()
+        self._prompts: dict[str, Prompt] = {}
+        self._under_way: dict[bytes, _Call] = {}
+
+    @property
+    def model(self) -> str:
+        """The name that answers are credited to."""
+        return self.backend.model
+
+    @property
+    def window(self) -> int:
+        """How many records a stage should have under way so that one slow reply leaves no slot idle."""
+        return min(16 * self.backend.concurrency, 4096)
+
+    def prompt(self, name: str) -> Prompt:
+        """The template of that name, from this LLM's own pack where it has one; its file is read once."""
+        if (found := self._prompts.get(name)) is None:
+            loaded = prompts.load(name, self.pack)
+            sampling = loaded.sampling.merged(self.overrides)
+            found = self._prompts[name] = replace(loaded, sampling=sampling)
+        return found
+
+    async def ask(
+        self, name: str, /, *, sample: int = 0, sampling: dict[str, Any] | None = None, **variables: Any
+    ) -> Reply:
+        """One reply to the template ``name``. Sampling: the template's, then the LLM entry's, then ``sampling``."""
+        template = self.prompt(name)
+        chosen = template.sampling.merged(sampling) if sampling else template.sampling
+        return await self.chat(template.render(**variables), chosen, sample)
+
+    async def chat(self, messages: Sequence[Message], sampling: Sampling = Sampling(), sample: int = 0) -> Reply:
+        """One reply, from the journal if it was ever given before. Raises ``LLMError`` and ``ConfigError``."""
+        try:
+            sampling, name = self._identify(messages, sampling, sample)
+        except UnicodeEncodeError:
+            messages = [Message(message.role, _well_formed(message.content)) for message in messages]
+            sampling, name = self._identify(messages, sampling, sample)
+        if (stored := self.journal.get(name)) is not None:
+            self.stats.replayed += 1
+            return stored
+        call = self._under_way.get(name)
+        if call is None or call.abandoned:
+            call = self._under_way[name] = _Call(self._call(name, messages, sampling, sample))
+        try:
+            return await call.result()
+        finally:
+            if self._under_way.get(name) is call and not call.waiting:
+                del self._under_way[name]
+
+    def _identify(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> tuple[Sampling, bytes]:
+        if sampling.seed is None and sampling.temperature != 0:
+            seed = derive_seed(self.seed, msgspec.json.encode(list(messages)), sample) % 2**31
+            sampling = msgspec.structs.replace(sampling, seed=seed)
+        return sampling, key(self.backend.identity, messages, sampling, sample)
+
+    async def _call(self, name: bytes, messages: Sequence[Message], sampling: Sampling, sample: int) -> Reply:
+        try:
+            reply = await self.backend.chat(messages, sampling, sample)
+        except LLMError as error:
+            self.stats.failures[error.reason] += 1
+            raise
+        self.stats.calls += 1
+        self.stats.prompt_tokens += reply.usage.prompt_tokens
+        self.stats.completion_tokens += reply.usage.completion_tokens
+        try:
+            return await self.journal.put(name, reply, model=self.model)
+        except UnicodeEncodeError:
+            return await self.journal.put(name, _encodable(reply), model=self.model)
+
+    async def close(self) -> None:
+        """Close the back end; the journal belongs to the run."""
+        await self.backend.close()
+
+
+class _Call:
+    """One request under way, and how many wait for it: it is given up when the last of them is."""
+
+    def __init__(self, reply: Coroutine[Any, Any, Reply]) -> None:
+        self.task = asyncio.ensure_future(reply)
+        self.waiting = 0
+
+    @property
+    def abandoned(self) -> bool:
+        return self.task.cancelled() or bool(self.task.cancelling())
+
+    async def result(self) -> Reply:
+        self.waiting += 1
+        try:
+            return await asyncio.shield(self.task)
+        finally:
+            self.waiting -= 1
+            if not self.waiting:
+                self.task.cancel()
+
+
+def _well_formed(text: str) -> str:
+    """The text with surrogate pairs joined and lone ones replaced by U+FFFD, so that it can be UTF-8."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _encodable(reply: Reply) -> Reply:
+    """The reply without lone surrogates (which a server that cuts an emoji in two can send)."""
+    logprobs = tuple(
+        TokenLogprob(
+            _well_formed(one.token), one.logprob, {_well_formed(name): value for name, value in one.top.items()}
+        )
+        for one in reply.logprobs
+    )
+    return msgspec.structs.replace(reply, text=_well_formed(reply.text), logprobs=logprobs)

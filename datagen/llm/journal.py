@@ -1,0 +1,199 @@
+"""Paid once, replayed for ever: every reply is committed, as it came, before it is used.
+
+SQLite in WAL mode with ``synchronous=FULL``; a writer thread commits many replies at once; values are zstd-compressed
+JSON. The key is a hash of everything that can change the answer. Several processes may share one journal: the first
+reply to a request is the one that counts, for all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import zstandard
+
+from datagen.errors import ConfigError, StageError
+from datagen.llm.base import Reply, Sampling
+from datagen.record import Message
+
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS replies (
+    key BLOB PRIMARY KEY, model TEXT NOT NULL, created REAL NOT NULL,
+    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, reply BLOB NOT NULL
+) WITHOUT ROWID
+"""
+_BATCH = 1024
+_GATHER_S = 0.005  # a commit costs CPU and an fsync however many replies are in it; no slot is held meanwhile
+_LOCK_TIMEOUT_S = 60
+_encoder = msgspec.json.Encoder(order="deterministic")
+_Put = tuple[bytes, str, float, int, int, bytes]
+_Waiting = tuple[_Put, "asyncio.Future[bytes]"]
+_Outcome = tuple["asyncio.Future[bytes]", "bytes | sqlite3.Error"]
+
+
+def key(identity: dict[str, Any], messages: Sequence[Message], sampling: Sampling, sample: int) -> bytes:
+    """The journal's key (16 bytes) of one request. Raises ``UnicodeEncodeError`` for text with lone surrogates."""
+    request = (identity, list(messages), sampling, sample)
+    return hashlib.blake2b(_encoder.encode(request), digest_size=16).digest()
+
+
+class Journal:
+    """The replies of all runs that share one file.
+
+    Raises:
+        ConfigError: a file that is no journal, cannot be written, or comes from a newer version of this package.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._reader = _connect(path)
+            self._connection = _connect(path)
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigError(f"journal {path}: {error}; mend or move the file, or choose another place") from error
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._compressor = zstandard.ZstdCompressor(level=3)
+        self._decompressor = zstandard.ZstdDecompressor()
+        self._decoder = msgspec.json.Decoder(Reply)
+        self._closed = False
+        self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
+        self._writer.start()
+
+    def get(self, key: bytes) -> Reply | None:
+        """The stored reply, or None. Raises ``StageError`` for a damaged file."""
+        try:
+            row = self._reader.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
+            return None if row is None else self._decode(row[0])
+        except (sqlite3.Error, zstandard.ZstdError, msgspec.DecodeError) as error:
+            raise StageError(f"journal {self.path}: cannot be read: {error}; move it away to start afresh") from error
+
+    async def put(self, key: bytes, reply: Reply, *, model: str) -> Reply:
+        """The reply that counts from now on, on disk: this one, or the one that another process stored before.
+
+        Raises:
+            StageError: the disk does not take it; nothing that was stored before is lost.
+            UnicodeEncodeError: text with lone surrogates.
+        """
+        assert not self._closed, "put() after close()"
+        value = self._compressor.compress(msgspec.json.encode(reply))
+        usage = reply.usage
+        row = (key, model, time.time(), usage.prompt_tokens, usage.completion_tokens, value)
+        done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._queue.put((row, done))
+        try:
+            stored = await done
+        except sqlite3.Error as error:
+            message = f"journal {self.path}: {error}; free the disk and run again: nothing stored is lost"
+            raise StageError(message) from error
+        return reply if stored is value else self._decode(stored)
+
+    def __len__(self) -> int:
+        count: int = self._reader.execute("SELECT count(*) FROM replies").fetchone()[0]
+        return count
+
+    def close(self) -> None:
+        """Commit what is queued and close the file. A second time does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.put(None)
+        self._writer.join()
+        self._reader.close()
+
+    def _decode(self, value: bytes) -> Reply:
+        return self._decoder.decode(self._decompressor.decompress(value))
+
+    def _write(self) -> None:
+        running = True
+        while running:
+            batch = list(self._batch())
+            running = None not in batch
+            puts = [item for item in batch if item is not None]
+            stored = _commit(self._connection, [row for row, _ in puts])
+            _settle([(done, outcome) for (_, done), outcome in zip(puts, stored, strict=True)])
+        self._connection.close()
+
+    def _batch(self) -> Iterator[_Waiting | None]:
+        yield self._queue.get()
+        time.sleep(_GATHER_S)
+        for _ in range(_BATCH):
+            if self._queue.empty():
+                return
+            yield self._queue.get()
+
+
+def _commit(connection: sqlite3.Connection, rows: list[_Put]) -> Sequence[bytes | sqlite3.Error]:
+    """What the journal holds for each row once they are on disk, or the error that kept them out."""
+    try:
+        with connection:
+            inserted = connection.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?)", rows).rowcount
+        if inserted == len(rows):
+            return [row[-1] for row in rows]
+        return [_first(connection, row) for row in rows]
+    except sqlite3.Error as error:
+        return [error] * len(rows)
+
+
+def _first(connection: sqlite3.Connection, row: _Put) -> bytes:
+    stored: bytes = connection.execute("SELECT reply FROM replies WHERE key = ?", row[:1]).fetchone()[0]
+    return row[-1] if stored == row[-1] else stored
+
+
+def _settle(outcomes: list[_Outcome]) -> None:
+    """Tell the callers, each on its own event loop; one that is gone has its reply in the journal all the same."""
+    loops = {done.get_loop() for done, _ in outcomes}
+    for loop in loops:
+        mine = [outcome for outcome in outcomes if outcome[0].get_loop() is loop]
+        try:
+            loop.call_soon_threadsafe(_resolve, mine)
+        except RuntimeError:  # the loop is closed
+            continue
+
+
+def _resolve(outcomes: list[_Outcome]) -> None:
+    for done, outcome in outcomes:
+        if done.done():
+            continue
+        if isinstance(outcome, bytes):
+            done.set_result(outcome)
+        else:
+            done.set_exception(outcome)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S, check_same_thread=False)
+    connection.execute("PRAGMA page_size=8192")
+    _use_wal(connection)
+    connection.execute("PRAGMA synchronous=FULL")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > _VERSION:
+        connection.close()
+        raise ConfigError(f"journal {path}: written by a newer datagen (format {version}); upgrade, or move it away")
+    if version < _VERSION:
+        with connection:
+            connection.execute(_SCHEMA)
+            connection.execute(f"PRAGMA user_version={_VERSION}")
+    return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to WAL mode; SQLite does not wait for the lock here (its busy handler is not called), so we do."""
+    deadline = time.monotonic() + _LOCK_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)

@@ -1,0 +1,143 @@
+"""An LLM as a judge: one answer graded (AlpaGasus, arXiv 2307.08701), or two compared (MT-Bench, arXiv 2306.05685).
+
+Two answers are always shown in both orders, and a judge that contradicts itself has called a tie: position bias is the
+strongest bias known. A prompt file with ``layout: pointwise`` grades each answer on its own instead, with the prompt
+that it names under ``grade:``. A reply that does not parse is reported as such, never read as a tie or a zero.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from datagen.errors import ConfigError
+from datagen.llm.base import Reply, TokenLogprob
+from datagen.llm.client import LLM
+from datagen.record import Message
+from datagen.text.parsing import SCORES, VERDICTS, Score, Winner, choose
+
+_SWAPPED: dict[Winner, Winner] = {"first": "second", "second": "first", "tie": "tie"}
+_ALTERNATIVES = 20  # what OpenAI and vLLM return at most by default
+
+
+@dataclass(frozen=True)
+class Grade:
+    """A score from 0 to 5, or None where the reply had none; ``reply`` is what the judge wrote."""
+
+    score: float | None
+    reply: Reply
+
+    @property
+    def truncated(self) -> bool:
+        """The reply was cut before its end."""
+        return self.reply.finish_reason == "length"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Which of two answers is better, over both orders.
+
+    ``orders`` holds what each order said by itself (already in terms of the answers, not of their places); ``scores``
+    the share of orders that each answer won (a tie is half), or its grade in the pointwise layout, None where unknown.
+    """
+
+    winner: Literal["first", "second", "tie", "unparsed"]
+    replies: tuple[str, ...] = ()
+    scores: tuple[float | None, float | None] = (None, None)
+    orders: tuple[Winner | None, ...] = ()
+
+    @property
+    def consistent(self) -> bool:
+        """All orders agree."""
+        return len(set(self.orders)) == 1 and None not in self.orders
+
+
+async def grade(llm: LLM, prompt: str, record_prompt: Sequence[Message], answer: str, expected: bool = False) -> Grade:
+    """One answer's grade. ``expected`` weighs all scores by their probability (G-Eval, arXiv 2303.16634).
+
+    Raises ``LLMError``, and ``ConfigError`` where ``expected`` meets a back end that returns no log-probabilities.
+    """
+    template = llm.prompt(prompt)
+    find = choose(template.parser, SCORES, where=template.path)
+    sampling = {"logprobs": _ALTERNATIVES} if expected else None
+    instruction = record_prompt[-1].content
+    reply = await llm.ask(prompt, sampling=sampling, prompt=record_prompt, instruction=instruction, answer=answer)
+    score = find(reply.text)
+    if not expected or score is None:
+        return Grade(score.value if score else None, reply)
+    if not reply.logprobs:
+        raise ConfigError(f"expected: the back end of {llm.model} returns no log-probabilities; leave it out")
+    at = find("".join(token.token for token in reply.logprobs))
+    return Grade(expected_score(reply.logprobs, at) if at else score.value, reply)
+
+
+def expected_score(tokens: Sequence[TokenLogprob], at: Score) -> float:
+    """The mean of the scores 0 to 5 under the probabilities of the token that holds the score, normalised.
+
+    A score of several tokens (``4.5``) counts with its own value under its first token's probability; other
+    alternatives for that token count with the integer they show.
+    """
+    end = 0
+    for token in tokens:
+        end += len(token.token)
+        if end > at.start:
+            break
+    weights = {at.value: math.exp(token.logprob)}
+    for text, logprob in token.top.items():
+        value = text.strip()
+        if text != token.token and value.isdecimal() and float(value) <= 5:
+            weights[float(value)] = weights.get(float(value), 0.0) + math.exp(logprob)
+    return sum(value * weight for value, weight in weights.items()) / sum(weights.values())
+
+
+async def pairwise(
+    llm: LLM,
+    prompt: str,
+    record_prompt: Sequence[Message],
+    first: str,
+    second: str,
+    *,
+    min_gap: float = 0.0,
+    expected: bool = False,
+) -> Verdict:
+    """Which of two answers is better. Equal texts are a tie without a call.
+
+    ``min_gap`` and ``expected`` concern the pointwise layout: a smaller gap is a tie. Raises ``LLMError``.
+    """
+    if first == second:
+        return Verdict("tie", orders=("tie",))
+    template = llm.prompt(prompt)
+    if template.layout == "pointwise":
+        return await _pointwise(
+            llm, template.grade or "grade/accuracy", record_prompt, first, second, min_gap, expected
+        )
+    parse = choose(template.parser, VERDICTS, where=template.path)
+    instruction = record_prompt[-1].content
+    shown, swapped = await asyncio.gather(
+        llm.ask(prompt, prompt=record_prompt, instruction=instruction, first=first, second=second),
+        llm.ask(prompt, prompt=record_prompt, instruction=instruction, first=second, second=first),
+    )
+    straight, mirrored = parse(shown.text), parse(swapped.text)
+    turned = _SWAPPED[mirrored] if mirrored else None
+    replies, orders = (shown.text, swapped.text), (straight, turned)
+    if straight is None or turned is None:
+        return Verdict("unparsed", replies, orders=orders)
+    won = sum({"first": 1.0, "tie": 0.5, "second": 0.0}[winner] for winner in (straight, turned)) / 2
+    return Verdict(straight if straight == turned else "tie", replies, (won, 1 - won), orders)
+
+
+async def _pointwise(
+    llm: LLM, prompt: str, record_prompt: Sequence[Message], first: str, second: str, min_gap: float, expected: bool
+) -> Verdict:
+    one, two = await asyncio.gather(
+        grade(llm, prompt, record_prompt, first, expected), grade(llm, prompt, record_prompt, second, expected)
+    )
+    replies, scores = (one.reply.text, two.reply.text), (one.score, two.score)
+    if one.score is None or two.score is None:
+        return Verdict("unparsed", replies, scores, orders=(None,))
+    gap = one.score - two.score
+    winner: Winner = "tie" if gap == 0 or abs(gap) < min_gap else "first" if gap > 0 else "second"
+    return Verdict(winner, replies, scores, orders=(winner,))

@@ -1,0 +1,31 @@
+"""What a model's name means: the two models that ship with the package, a folder, or a name on the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from datagen.errors import ConfigError
+
+_SHIPPED = Path(__file__).parent.parent / "tiny" / "models"
+_ALIASES = {"tiny-teacher": "teacher", "tiny-base": "base"}
+
+
+def resolve(name: str) -> str:
+    """The absolute path of a shipped model or an existing folder; any other name, a hub name, as it is.
+
+    Raises:
+        ConfigError: a shipped model whose files are missing, or a path to nothing.
+    """
+    if alias := _ALIASES.get(name):
+        folder = _SHIPPED / alias
+        if not (folder / "config.json").is_file():
+            raise ConfigError(f"model {name}: its files are missing from {folder}; reinstall datagen")
+        return str(folder)
+    path = Path(name).expanduser()
+    if (path / "config.json").is_file():
+        return str(path.resolve())
+    if path.is_dir():
+        raise ConfigError(f"model {name}: the folder holds no config.json")
+    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise ConfigError(f"model {name}: no such folder; give one, a hub name, or {' or '.join(_ALIASES)}")
+    return name

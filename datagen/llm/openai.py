@@ -1,0 +1,260 @@
+"""Any OpenAI-compatible server: vLLM, OpenAI, Ollama, llama.cpp, SGLang, TGI.
+
+Each request has its own retries: exponential backoff with full jitter (Brooker, "Exponential Backoff And Jitter", AWS
+2015), never sooner than ``Retry-After``. A request that waits for its next try holds no slot, so a limited or slow one
+stops no other. The key comes from the environment and goes nowhere but into the request's header.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment
+
+import aiohttp
+import msgspec
+
+from datagen.errors import ConfigError, LLMError
+from datagen.llm.base import Reply, Sampling
+from datagen.llm.chat_completions import parse_error, parse_reply, request_body, retry_after_s
+from datagen.record import Message
+
+_BASE_DELAY_S = 0.5
+_MAX_DELAY_S = 60.0
+_CONNECT_TIMEOUT_S = 30.0
+_FIRST_CONTACT_TRIES = 4
+_RETRIED = {408, 409, 425, 429}
+_TOO_LONG = re.compile(
+    r"context.?(?:length|window|size)|max_model_len|maximum model length|too many tokens"
+    r"|prompt is too long|inputs. tokens",
+    re.IGNORECASE,
+)
+
+
+class _Failure(msgspec.Struct):
+    """One try that may be repeated: why it failed, and how long the server asked us to wait."""
+
+    reason: str
+    message: str
+    retry_after_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where requests go and what goes with each of them."""
+
+    base_url: str
+    model: str
+    headers: Mapping[str, str]
+    secrets: tuple[str, ...]
+    api_key_env: str
+    extra_body: Mapping[str, Any]
+
+    @property
+    def url(self) -> str:
+        """Address of the chat completions."""
+        return f"{self.base_url}/chat/completions"
+
+    def redact(self, text: str) -> str:
+        """The text, shortened, on one line and without any key."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return " ".join(text.split())[:300]
+
+
+class OpenAI:
+    """The object behind ``openai``."""
+
+    def __init__(self, endpoint: Endpoint, *, concurrency: int, timeout_s: float, max_attempts: int) -> None:
+        self.model = endpoint.model
+        self.concurrency = concurrency
+        self._endpoint = endpoint
+        self._timeout_s = timeout_s
+        self._max_attempts = max_attempts
+        self._jitter = random.Random()
+        self._successes = 0
+        self._reached = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._slots = asyncio.Semaphore(concurrency)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Address, model and extra body fields: no header, so no key."""
+        endpoint = self._endpoint
+        return {"base_url": endpoint.base_url, "model": endpoint.model, "extra_body": dict(endpoint.extra_body)}
+
+    async def chat(self, messages: Sequence[Message], sampling: Sampling, sample: int = 0) -> Reply:
+        """One reply, after as many tries as it takes.
+
+        Raises:
+            ConfigError: what no retry can mend: no server, wrong key, wrong model.
+            LLMError: ``context_length``, ``http_<status>``, ``timeout``, ``connection`` or ``bad_response``.
+        """
+        body = self._body(messages, sampling)
+        attempt = tries = 0
+        while True:
+            successes = self._successes
+            tries += 1
+            self._open()
+            async with self._slots:
+                result = await self._post(body, tries)
+            if isinstance(result, Reply):
+                self._successes += 1
+                return result
+            # A rate limit that lets others through is only slow: waiting for it uses up no attempt, within reason.
+            if not (result.reason == "http_429" and self._successes > successes and tries < 20 * self._max_attempts):
+                attempt += 1
+            self._give_up_if_hopeless(result, attempt, tries)
+            limit = min(_MAX_DELAY_S, _BASE_DELAY_S * 2 ** min(tries - 1, 10))
+            spread = min(limit, _BASE_DELAY_S) if result.retry_after_s else limit
+            await asyncio.sleep(result.retry_after_s + self._jitter.uniform(0, spread))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _open(self) -> None:
+        """Open session and slots on the running event loop (a notebook may start several, one after the other)."""
+        loop = asyncio.get_running_loop()
+        if self._session is not None and self._loop is loop:
+            return
+        self._loop, self._slots = loop, asyncio.Semaphore(self.concurrency)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
+            headers={"Content-Type": "application/json", "Accept-Encoding": "identity", **self._endpoint.headers},
+            timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=_CONNECT_TIMEOUT_S),
+            skip_auto_headers=("User-Agent",),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=_proxy(self._endpoint.base_url),
+        )
+
+    def _body(self, messages: Sequence[Message], sampling: Sampling) -> bytes:
+        field = "max_completion_tokens" if _is_openai(self._endpoint.base_url) else "max_tokens"
+        body = request_body(self.model, messages, sampling, max_tokens_field=field)
+        return msgspec.json.encode({**body, **self._endpoint.extra_body, **sampling.extra})
+
+    async def _post(self, body: bytes, tries: int) -> Reply | _Failure:
+        assert self._session is not None, "chat() opens it"
+        try:
+            async with self._session.post(self._endpoint.url, data=body) as response:
+                data = await response.read()
+                self._reached = True
+                if response.status == 200:
+                    return self._reply(data)
+                return self._refused(response.status, response.headers, data, tries)
+        except aiohttp.ClientConnectorSSLError as error:
+            raise ConfigError(f"{self._endpoint.base_url}: no TLS connection: {error}") from error
+        except aiohttp.InvalidURL as error:
+            raise ConfigError(f"base_url {self._endpoint.base_url}: not a URL") from error
+        except aiohttp.ConnectionTimeoutError as error:
+            return _Failure("connection", str(error))
+        except TimeoutError:
+            return _Failure("timeout", f"no reply within {self._timeout_s:g} s")
+        except (aiohttp.ClientError, OSError) as error:
+            return _Failure("connection", str(error) or type(error).__name__)
+
+    def _reply(self, data: bytes) -> Reply | _Failure:
+        try:
+            return parse_reply(data)
+        except (ValueError, msgspec.MsgspecError, RecursionError) as error:
+            return _Failure("bad_response", f"not a chat completion ({error}): {data[:100]!r}")
+
+    def _refused(self, status: int, headers: Mapping[str, str], data: bytes, tries: int) -> _Failure:
+        """The failure behind a status that is worth another try. Raises for those that are not."""
+        code, text = parse_error(data)
+        text = self._endpoint.redact(text)
+        if code == "insufficient_quota":
+            raise ConfigError(f"{self._endpoint.base_url}: {text}")
+        if status in _RETRIED or status >= 500:
+            return _Failure(f"http_{status}", text, retry_after_s(headers))
+        if status in (401, 402, 403, 404, 405):
+            self._misconfigured(status, text)
+        if status == 413 or code == "context_length_exceeded" or _TOO_LONG.search(text):
+            raise LLMError("context_length", text, attempts=tries)
+        raise LLMError(f"http_{status}", text, attempts=tries)
+
+    def _misconfigured(self, status: int, text: str) -> NoReturn:
+        endpoint = self._endpoint
+        if status in (401, 403):
+            given = "was refused" if endpoint.secrets else "is not set"
+            hint = f"the API key is taken from the environment variable {endpoint.api_key_env}, which {given}"
+            raise ConfigError(f"{endpoint.base_url} answered {status}: {hint}")
+        versioned = re.search(r"/v\d+\w*$", endpoint.base_url)
+        hint = "" if versioned else f"; did you mean base_url: {endpoint.base_url}/v1 ?"
+        raise ConfigError(f"{endpoint.url} answered {status} for model {endpoint.model!r}: {text or 'not found'}{hint}")
+
+    def _give_up_if_hopeless(self, failure: _Failure, attempt: int, tries: int) -> None:
+        url, message = self._endpoint.base_url, self._endpoint.redact(failure.message)
+        if failure.reason == "connection" and not self._reached and attempt >= _FIRST_CONTACT_TRIES:
+            raise ConfigError(f"no server at {url} ({message}); start it, or mend base_url")
+        if failure.reason == "bad_response" and not self._successes and attempt >= _FIRST_CONTACT_TRIES:
+            raise ConfigError(f"{self._endpoint.url}: {message}; is base_url an OpenAI-compatible API?")
+        if attempt >= self._max_attempts:
+            raise LLMError(failure.reason, message, attempts=tries)
+
+
+def openai(
+    *,
+    model: str,
+    base_url: str = "https://api.openai.com/v1",
+    api_key_env: str = "OPENAI_API_KEY",
+    concurrency: int = 64,
+    timeout_s: float = 600.0,
+    max_attempts: int = 8,
+    headers: dict[str, str] | None = None,
+    extra_body: dict[str, Any] | None = None,
+) -> OpenAI:
+    """A model behind an OpenAI-compatible server.
+
+    A value under ``headers`` that begins with ``$`` names an environment variable. ``extra_body`` is added to every
+    request; a prompt's or stage's ``sampling.extra`` wins over it.
+
+    Raises:
+        ConfigError: a malformed URL, or a key that is needed and not in the environment.
+    """
+    base_url = base_url.rstrip("/")
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"base_url {base_url!r}: must look like http://localhost:8000/v1")
+    if parts.username or parts.password:
+        raise ConfigError(f"base_url of {parts.hostname}: holds a password; put it under headers as $VARIABLE")
+    key = os.environ.get(api_key_env, "")
+    if not key and _is_openai(base_url):
+        raise ConfigError(f"{base_url} needs an API key: set the environment variable {api_key_env}")
+    sent = {"Authorization": f"Bearer {key}"} if key else {}
+    secrets = [key] if key else []
+    for name, value in (headers or {}).items():
+        sent[name] = _from_environment(name, value)
+        if value.startswith("$"):
+            secrets.append(sent[name])
+    endpoint = Endpoint(base_url, model, sent, tuple(secrets), api_key_env, extra_body or {})
+    return OpenAI(endpoint, concurrency=concurrency, timeout_s=timeout_s, max_attempts=max_attempts)
+
+
+def _from_environment(header: str, value: str) -> str:
+    if not value.startswith("$"):
+        return value
+    if not (found := os.environ.get(value[1:])):
+        raise ConfigError(f"headers.{header}: set the environment variable {value[1:]}")
+    return found
+
+
+def _is_openai(base_url: str) -> bool:
+    return urlsplit(base_url).hostname == "api.openai.com"
+
+
+def _proxy(base_url: str) -> str | None:
+    """The environment's proxy for this address, looked up once (aiohttp's ``trust_env`` does so for each request)."""
+    parts = urlsplit(base_url)
+    if proxy_bypass_environment(parts.hostname or ""):
+        return None
+    return getproxies_environment().get(parts.scheme)

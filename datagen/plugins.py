@@ -1,0 +1,233 @@
+"""Names to functions: a stage's file is its name, its signature is its schema.
+
+``filters.length`` is the function ``length`` in ``datagen/filters/length.py``; a bare ``length`` will do where it is
+unambiguous. Other packages add stages through the entry-point group ``datagen`` (name ``filters.mine``), or are named
+as ``package.module:function``. LLM back ends are found the same way, in ``datagen/llm/``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import importlib.metadata
+import inspect
+import random
+import types
+import typing
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Union
+
+import msgspec
+
+from datagen.errors import ConfigError
+from datagen.llm.client import LLM
+from datagen.stage import ModelName, PromptName, Rows
+
+GROUPS = ("sources", "generators", "filters", "mixtures", "training", "evaluation")
+BACKENDS = ("transformers", "openai", "scripted")
+Shape = Literal["source", "record", "stream", "loop", "job"]
+_PACKAGE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One keyword-only argument: ``kind`` is the special annotation (``LLM``, ``Rows``, ...) or ``value``."""
+
+    name: str
+    kind: str
+    annotation: Any
+    default: Any
+    required: bool
+    optional: bool
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage function with what its signature says."""
+
+    name: str
+    function: Callable[..., Any]
+    shape: Shape
+    many: bool
+    """It takes several named inputs (first parameter ``sources``)."""
+    parameters: dict[str, Parameter]
+
+    @property
+    def method(self) -> str:
+        """The last part of the name: what drop reasons begin with."""
+        return self.function.__name__
+
+    @property
+    def summary(self) -> str:
+        """The first line of the docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+
+@functools.cache
+def stage_names() -> tuple[str, ...]:
+    """Every stage that can be named, without importing any of them."""
+    own = [f"{group}.{path.stem}" for group in GROUPS for path in sorted((_PACKAGE / group).glob("[a-z]*.py"))]
+    return (*(name for name in own if _defines_itself(name)), *sorted(_entry_points()))
+
+
+@functools.cache
+def load_stage(name: str) -> Stage:
+    """The stage that a name means. Raises ``ConfigError`` that suggests the nearest names."""
+    function = _import(name) if ":" in name else _find(name)
+    shape, many = _shape(name, function)
+    return Stage(_full_name(name), function, shape, many, parameters(function))
+
+
+@functools.cache
+def load_backend(name: str) -> Callable[..., Any]:
+    """The function that opens an LLM back end."""
+    if ":" in name:
+        return _import(name)
+    if name not in BACKENDS:
+        raise ConfigError(f"no LLM back end {name!r}{_nearest(name, BACKENDS)}; there are: {', '.join(BACKENDS)}")
+    return _import(f"datagen.llm.{name}:{name}")
+
+
+def parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
+    """The keyword-only parameters of a stage or back end."""
+    hints = typing.get_type_hints(function)
+    found = {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            annotation = hints.get(parameter.name, Any)
+            kind, optional = _kind(annotation)
+            required = parameter.default is inspect.Parameter.empty and kind != "rng"
+            default = None if required or kind == "rng" else parameter.default
+            found[parameter.name] = Parameter(parameter.name, kind, annotation, default, required, optional)
+    return found
+
+
+def check_arguments(where: str, allowed: dict[str, Parameter], given: dict[str, Any]) -> dict[str, Any]:
+    """``given`` with defaults filled in and plain values converted to their annotations.
+
+    Raises ``ConfigError`` for an unknown key, a missing one, or a value of the wrong type.
+    """
+    keys = [name for name, parameter in allowed.items() if parameter.kind != "rng"]
+    for key in given:
+        if key not in keys:
+            raise ConfigError(
+                f"{where}: unknown key {key!r}{_nearest(key, keys)}; allowed: {', '.join(keys) or 'none'}"
+            )
+    for name in keys:
+        if allowed[name].required and name not in given:
+            raise ConfigError(f"{where}: needs {name!r}")
+    return {
+        name: _converted(where, allowed[name], given[name]) if name in given else allowed[name].default for name in keys
+    }
+
+
+def _converted(where: str, parameter: Parameter, value: Any) -> Any:
+    if value is None and parameter.optional:
+        return None
+    if parameter.kind == "path" and isinstance(value, Path):
+        return str(value)
+    expected = parameter.annotation if parameter.kind == "value" else str
+    try:
+        return msgspec.convert(value, expected)
+    except TypeError:  # an annotation that only Python callers can satisfy, such as a function
+        return value
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {parameter.name}: {error}") from error
+
+
+_KINDS: dict[Any, str] = {
+    LLM: "llm",
+    Rows: "rows",
+    Path: "path",
+    random.Random: "rng",
+    PromptName: "prompt",
+    ModelName: "model",
+}
+
+
+def _kind(annotation: Any) -> tuple[str, bool]:
+    options = (
+        typing.get_args(annotation) if typing.get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    )
+    optional = type(None) in options
+    for option in options:
+        if isinstance(option, typing.Hashable) and option in _KINDS:
+            return _KINDS[option], optional
+    return "value", optional
+
+
+def _shape(name: str, function: Callable[..., Any]) -> tuple[Shape, bool]:
+    positional = [
+        parameter.name
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+    ]
+    many = positional[:1] == ["sources"]
+    if not positional:
+        return "source", False
+    if positional == ["record"] and inspect.iscoroutinefunction(function):
+        return "record", False
+    if positional in (["data", "out"], ["sources", "out"]):
+        return "job", many
+    if positional in (["records"], ["sources"]):
+        return ("loop" if inspect.isasyncgenfunction(function) else "stream"), many
+    raise ConfigError(
+        f"{name}: its signature has none of a stage's shapes: (*, ...), async (record, *, ...), (records, *, ...), "
+        "async generator (records, *, ...), (data, out, *, ...)"
+    )
+
+
+def _find(name: str) -> Callable[..., Any]:
+    full = _full_name(name)
+    if full in _entry_points():
+        loaded: Callable[..., Any] = _entry_points()[full].load()
+        return loaded
+    return _import(f"datagen.{full}:{full.rpartition('.')[2]}")
+
+
+def _full_name(name: str) -> str:
+    if ":" in name or name in stage_names():
+        return name
+    matches = [known for known in stage_names() if known.rpartition(".")[2] == name]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ConfigError(f"stage {name!r} is ambiguous: {' or '.join(matches)}")
+    raise ConfigError(f"no stage {name!r}{_nearest(name, stage_names())}; `datagen list` shows them all")
+
+
+def _import(target: str) -> Callable[..., Any]:
+    module_name, _, attribute = target.partition(":")
+    try:
+        function: Callable[..., Any] = getattr(importlib.import_module(module_name), attribute)
+    except ModuleNotFoundError as error:
+        extra = "transformers" if error.name in ("torch", "transformers") else "all"
+        if error.name and error.name.partition(".")[0] in module_name:
+            raise ConfigError(f"{target}: no module {error.name!r}") from error
+        raise ConfigError(f"{target} needs {error.name!r}: pip install 'datagen[{extra}]'") from error
+    except AttributeError as error:
+        raise ConfigError(f"{module_name} has no function {attribute!r}") from error
+    return function
+
+
+def _defines_itself(name: str) -> bool:
+    """Whether the file holds a function of its own name; helpers beside a stage do not."""
+    group, _, stem = name.partition(".")
+    text = (_PACKAGE / group / f"{stem}.py").read_text()
+    return f"\ndef {stem}(" in text or f"\nasync def {stem}(" in text
+
+
+@functools.cache
+def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:
+    return {point.name: point for point in importlib.metadata.entry_points(group="datagen")}
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'x'?)`` or nothing."""
+    close = difflib.get_close_matches(name, list(known), 1) or [
+        k for k in known if k.rpartition(".")[2] == name.rpartition(".")[2]
+    ]
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,0 +1,113 @@
+"""The one type that carries everything: a prompt and its answers.
+
+An instruction has no answers yet, an SFT row has one, a preference pair two (best first), a ranking K. A dialogue is a
+prompt with earlier assistant turns in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One turn of a chat; ``role`` is ``system``, ``user`` or ``assistant``."""
+
+    role: str
+    content: str
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One candidate answer, with the scores (numbers) and notes (critiques, rationales) that were given to it."""
+
+    content: str
+    model: str = ""
+    scores: dict[str, float] = {}
+    notes: dict[str, str] = {}
+
+    def scored(self, name: str, score: float, note: str = "") -> Answer:
+        """This answer with one score, and the reason for it, added."""
+        notes = {**self.notes, name: note} if note else self.notes
+        return msgspec.structs.replace(self, scores={**self.scores, name: score}, notes=notes)
+
+
+class Drop(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a record was dropped: a typed ``stage:why`` and the evidence a reader can check."""
+
+    reason: str
+    evidence: dict[str, Any] = {}
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A prompt that ends with the user's turn, and any number of answers to it."""
+
+    prompt: tuple[Message, ...]
+    answers: tuple[Answer, ...] = ()
+    source: str = ""
+    parents: tuple[str, ...] = ()
+    language: str = ""
+    labels: dict[str, Any] = {}
+    dropped: Drop | None = None
+
+    @property
+    def id(self) -> str:
+        """Hash (32 hex digits) of the prompt and the answers' texts; scores, labels and lineage do not change it."""
+        content = ([(m.role, m.content) for m in self.prompt], [a.content for a in self.answers])
+        return hashlib.blake2b(msgspec.json.encode(content), digest_size=16).hexdigest()
+
+    @property
+    def instruction(self) -> str:
+        """The last user turn."""
+        return self.prompt[-1].content
+
+    @property
+    def answer(self) -> str:
+        """The first answer's text, or the empty string."""
+        return self.answers[0].content if self.answers else ""
+
+    def drop(self, reason: str, **evidence: Any) -> Record:
+        """This record marked as dropped for ``reason`` (``stage:why``)."""
+        return msgspec.structs.replace(self, dropped=Drop(reason, evidence))
+
+    def with_answers(self, answers: Iterable[Answer]) -> Record:
+        """A child of this record with other answers; it names this one as its parent."""
+        return msgspec.structs.replace(self, answers=tuple(answers), parents=(self.id,))
+
+    def labelled(self, **labels: Any) -> Record:
+        """This record with labels added."""
+        return msgspec.structs.replace(self, labels={**self.labels, **labels})
+
+
+def instruction(text: str, answer: str | None = None, **fields: Any) -> Record:
+    """A single-turn record from plain text.
+
+    >>> instruction("Name a colour.", "Red").answer
+    'Red'
+    """
+    answers = () if answer is None else (Answer(answer),)
+    return Record(prompt=(Message("user", text),), answers=answers, **fields)
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Record)
+
+
+def encode(record: Record) -> bytes:
+    """One JSON line without the newline; the id comes first, for readers, and is recomputed on decoding."""
+    return b'{"id":"' + record.id.encode() + b'",' + _encoder.encode(record)[1:]
+
+
+def decode(line: bytes | str) -> Record:
+    """The record of one JSON line. Raises ``msgspec.ValidationError`` or ``msgspec.DecodeError``."""
+    return _decoder.decode(line)
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """The records of a file that this package wrote, one at a time."""
+    with path.open("rb") as file:
+        for line in file:
+            yield _decoder.decode(line)

@@ -1,0 +1,162 @@
+"""What people see of a run in the terminal: the funnel, some rows, the scores, where everything lies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from datagen.errors import ConfigError
+from datagen.record import Record, read_records
+from datagen.runner import Outcome
+from datagen.store import DROPPED, MARKER, ROWS, Result, read_result
+
+_CUT = 160
+
+
+def print_outcome(outcome: Outcome, rows: int = 5, stage: str | None = None) -> None:
+    """The whole report of a finished run."""
+    console = Console(highlight=False, soft_wrap=False)
+    console.print(_funnel(outcome.results.values()))
+    shown = stage or _last_with_rows(outcome.results)
+    if rows and shown:
+        _print_rows(console, shown, outcome.folders[shown], rows)
+    for result in outcome.results.values():
+        if result.shape == "job":
+            _print_metrics(console, result)
+    console.print(f"\nEverything is in {outcome.folder}/", style="bold")
+    for name, folder in outcome.folders.items():
+        what = (
+            "model/, metrics"
+            if (folder / "model").is_dir()
+            else "scores"
+            if outcome.results[name].shape == "job"
+            else "rows.jsonl, dropped.jsonl"
+        )
+        console.print(f"  {folder.name:<28} {what}", style="dim")
+
+
+def print_run(root: Path, run: str | None, *, stage: str | None, rows: int) -> None:
+    """The report of a run that lies on disk, finished or not. Raises ``ConfigError``."""
+    folder = _run_folder(root, run)
+    index = json.loads((folder / "run.json").read_text())["stages"]
+    folders = {name: folder / place for name, place in index.items() if (folder / place / MARKER).is_file()}
+    if stage is not None and stage not in folders:
+        raise ConfigError(f"{folder}: no finished stage {stage!r}; there are: {', '.join(folders) or 'none'}")
+    print_outcome(Outcome(folder, {name: read_result(place) for name, place in folders.items()}, folders), rows, stage)
+    if waiting := [name for name in index if name not in folders]:
+        Console(highlight=False).print(f"not finished: {', '.join(waiting)}", style="yellow")
+
+
+def print_preview(outcome: Outcome, n: int) -> None:
+    """Each stage's rows and drops, for the few records of a preview."""
+    console = Console(highlight=False)
+    for name, folder in outcome.folders.items():
+        result = outcome.results[name]
+        console.print(Text(f"\n{name} ({result.use})", style="bold"))
+        for record in islice(read_records(folder / ROWS), n):
+            console.print(_row(record))
+        for record in islice(read_records(folder / DROPPED), n):
+            console.print(_row(record))
+
+
+def _run_folder(root: Path, run: str | None) -> Path:
+    candidates = [Path(run), root / run] if run else sorted(root.glob("*"), key=_touched, reverse=True)
+    for candidate in candidates:
+        if (candidate / "run.json").is_file():
+            return candidate
+    known = ", ".join(sorted(p.parent.name for p in root.glob("*/run.json"))) or "none"
+    raise ConfigError(f"no run {run!r} under {root}; there are: {known}" if run else f"no runs under {root} yet")
+
+
+def _touched(folder: Path) -> float:
+    index = folder / "run.json"
+    return index.stat().st_mtime if index.is_file() else 0.0
+
+
+def _funnel(results: Iterable[Result]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column, justify in (
+        ("stage", "left"),
+        ("read", "right"),
+        ("kept", "right"),
+        ("dropped", "right"),
+        ("why", "left"),
+        ("calls", "right"),
+        ("seconds", "right"),
+    ):
+        table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for r in results:
+        why = ", ".join(
+            f"{reason.partition(':')[2] or reason} {count:,}" for reason, count in list(r.reasons.items())[:4]
+        )
+        kept = "" if r.shape == "job" else f"{r.kept:,}"
+        dropped = f"{r.dropped:,}" if r.dropped else ""
+        calls = f"{r.calls + r.replayed:,}" if r.calls or r.replayed else ""
+        table.add_row(r.name, f"{r.read:,}" if r.read else "", kept, dropped, Text(why), calls, f"{r.seconds:.1f}")
+    return table
+
+
+def _last_with_rows(results: dict[str, Result]) -> str | None:
+    return next((name for name, result in reversed(results.items()) if result.shape != "job"), None)
+
+
+def _print_rows(console: Console, name: str, folder: Path, n: int) -> None:
+    rows = list(_spread(folder, read_result(folder).kept, n))
+    console.print(Text(f"\n{len(rows)} rows of {name}", style="bold"))
+    for record in rows:
+        console.print(_row(record))
+
+
+def _spread(folder: Path, total: int, n: int) -> Iterator[Record]:
+    """``n`` rows at even distances."""
+    step = max(1, total // max(n, 1))
+    yield from islice(islice(read_records(folder / ROWS), 0, None, step), n)
+
+
+def _row(record: Record) -> Text:
+    text = Text("  ")
+    text.append(_cut(" | ".join(m.content for m in record.prompt)), style="cyan")
+    for answer in record.answers:
+        text.append("\n    → ").append(_cut(answer.content))
+        if answer.scores:
+            text.append("  " + ", ".join(f"{k} {v:g}" for k, v in answer.scores.items()), style="dim")
+    if record.dropped:
+        evidence = ", ".join(f"{k}={v!r}" for k, v in record.dropped.evidence.items())
+        text.append(f"\n    dropped {record.dropped.reason}  {_cut(evidence)}", style="red")
+    return text
+
+
+def _cut(text: str) -> str:
+    flat = " ⏎ ".join("".join(c if c.isprintable() else "�" for c in line) for line in text.splitlines())
+    return flat if len(flat) <= _CUT else flat[: _CUT - 1] + "…"
+
+
+def _print_metrics(console: Console, result: Result) -> None:
+    console.print(Text(f"\n{result.name} ({result.use})", style="bold"))
+    nested = {key: value for key, value in result.metrics.items() if isinstance(value, dict) and _flat(value)}
+    flat = {key: value for key, value in result.metrics.items() if isinstance(value, (int, float, str))}
+    if flat:
+        console.print("  " + "  ".join(f"{key} {_number(value)}" for key, value in flat.items()))
+    if nested:
+        table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 2))
+        columns = list(dict.fromkeys(key for value in nested.values() for key in _flat(value)))
+        for column in ["", *columns]:
+            table.add_column(column, justify="right" if column else "left")
+        for key, value in nested.items():
+            table.add_row(Text(key), *(_number(value[c]) if c in value else "" for c in columns))
+        console.print(table)
+
+
+def _flat(value: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in value.items() if isinstance(v, (int, float, str))}
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,29 @@
+"""What a stage may ask for, by annotation; the runner resolves each from the pipeline file.
+
+| annotation      | in the file                                        | what the stage gets                         |
+|-----------------|----------------------------------------------------|---------------------------------------------|
+| `LLM`           | a name under `llms`, or a stage that trains        | an open LLM (`datagen.llm.client.LLM`)      |
+| `PromptName`    | a prompt's name, or a path to a `.j2` file         | the name; the LLM's own pack may overlay it |
+| `ModelName`     | `tiny-base`, a path, a hub name, a training stage  | a path or hub name                          |
+| `Rows`          | a stage's name, `stage.part`, or a path to a file  | rows that can be iterated again and again   |
+| `Path`          | a path to an existing file                         | the path; its bytes are part of the key     |
+| `random.Random` | (not written)                                      | a generator of the stage's, or record's own |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NewType, Protocol
+
+from datagen.record import Record
+
+PromptName = NewType("PromptName", str)
+ModelName = NewType("ModelName", str)
+
+
+class Rows(Protocol):
+    """Records on disk: iterate as often as needed, nothing is held in memory."""
+
+    def __iter__(self) -> Iterator[Record]: ...
+
+    def __len__(self) -> int: ...

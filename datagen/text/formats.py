@@ -1,0 +1,205 @@
+"""Rows of the field's file formats as records, and back. Pure: one row in, its records out, or a ``ValueError``.
+
+A format takes the columns it knows; what else a row has is kept in the record's labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from datagen.record import Answer, Message, Record
+
+Row = Mapping[str, Any]
+FormatName = Literal["records", "alpaca", "messages", "self_instruct", "preference", "plain"]
+
+_ROLES = {"human": "user", "prompter": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}
+_ROLES |= {role: role for role in ("system", "user", "assistant")}
+_PROMPTS = ("prompt", "instruction", "question", "query", "input")
+_ANSWERS = ("answer", "output", "response", "completion", "target")
+
+
+@dataclass(frozen=True)
+class Format:
+    """``fits`` tells from a row's keys, ``read`` gives the row's records, ``write`` a record's row, if it can."""
+
+    columns: str
+    fits: Callable[[Row], bool]
+    read: Callable[[Row], list[Record]]
+    write: Callable[[Record], dict[str, Any]] | None = None
+
+
+def detect(row: Row) -> FormatName | None:
+    """The first format that a row's keys fit."""
+    return next((name for name, form in FORMATS.items() if form.fits(row)), None)
+
+
+def joined(instruction: str, input: str) -> str:
+    """A task and its input as one user turn."""
+    return f"{instruction}\n{input}" if input else instruction
+
+
+def checked(record: Record) -> Record:
+    """The record, its drop mark cleared. Raises ``ValueError`` where the prompt does not end with the user's turn."""
+    if not record.prompt or record.prompt[-1].role != "user":
+        raise ValueError("the prompt does not end with a user turn")
+    return msgspec.structs.replace(record, dropped=None) if record.dropped else record
+
+
+def _read_record(row: Row) -> list[Record]:
+    return [checked(msgspec.convert(row, Record))]
+
+
+def _write_record(record: Record) -> dict[str, Any]:
+    row: dict[str, Any] = {"id": record.id, **msgspec.to_builtins(record)}
+    return row
+
+
+def _read_alpaca(row: Row) -> list[Record]:
+    instruction, input = _text(row, "instruction"), _text(row, "input", "")
+    record = _record(joined(instruction, input), _answers(row.get("output")))
+    labels = {"instruction": instruction, "input": input}
+    return [record.labelled(**_rest(row, "instruction", "input", "output"), **labels)]
+
+
+def _write_alpaca(record: Record) -> dict[str, Any]:
+    instruction, input = record.labels.get("instruction", record.instruction), record.labels.get("input", "")
+    if joined(instruction, input) != record.instruction:  # an evolved or translated prompt outgrew its labels
+        instruction, input = record.instruction, ""
+    return {"instruction": instruction, "input": input, "output": record.answer}
+
+
+def _read_self_instruct(row: Row) -> list[Record]:
+    instruction, instances = _text(row, "instruction"), row["instances"]
+    if not isinstance(instances, list):
+        raise ValueError("instances is not a list")
+    labels = {**_rest(row, "instruction", "instances"), "instruction": instruction}
+    if not instances:
+        return [_record(instruction).labelled(**labels, input="")]
+    found = []
+    for instance in instances:
+        input = _text(instance, "input", "")
+        record = _record(joined(instruction, input), _answers(instance.get("output")))
+        found.append(record.labelled(**labels, input=input))
+    return found
+
+
+def _read_messages(row: Row) -> list[Record]:
+    column = "messages" if "messages" in row else "conversations"
+    turns = _messages(row[column])
+    if isinstance(system := row.get("system"), str) and system and turns[:1] and turns[0].role != "system":
+        turns = (Message("system", system), *turns)
+    answers = (turns[-1].content,) if turns and turns[-1].role == "assistant" else ()
+    record = _record(turns[:-1] if answers else turns, answers)
+    return [record.labelled(**_rest(row, column, "system"))]
+
+
+def _write_messages(record: Record) -> dict[str, Any]:
+    turns = [*record.prompt, *(Message("assistant", answer.content) for answer in record.answers[:1])]
+    return {"messages": [{"role": turn.role, "content": turn.content} for turn in turns]}
+
+
+def _read_preference(row: Row) -> list[Record]:
+    chosen, rejected = row["chosen"], row["rejected"]
+    if isinstance(chosen, list) and isinstance(rejected, list):
+        chosen, rejected = _messages(chosen), _messages(rejected)
+        if not chosen or not rejected:
+            raise ValueError("chosen or rejected is empty")
+        prompt = row.get("prompt", chosen[:-1])
+        chosen, rejected = chosen[-1].content, rejected[-1].content
+    else:
+        prompt, chosen, rejected = row["prompt"], _text(row, "chosen"), _text(row, "rejected")
+    record = _record(prompt if isinstance(prompt, str | tuple) else _messages(prompt), (chosen, rejected))
+    return [record.labelled(**_rest(row, "prompt", "chosen", "rejected"))]
+
+
+def _write_preference(record: Record) -> dict[str, Any]:
+    chosen, rejected = record.answers[:2]
+    return {"prompt": record.instruction, "chosen": chosen.content, "rejected": rejected.content}
+
+
+def _read_plain(row: Row) -> list[Record]:
+    prompt_key = next(key for key in _PROMPTS if key in row)
+    answer_key = next((key for key in _ANSWERS if key in row), "")
+    prompt = row[prompt_key]
+    record = _record(
+        _messages(prompt) if isinstance(prompt, list) else _text(row, prompt_key), _answers(row.get(answer_key))
+    )
+    return [record.labelled(**_rest(row, prompt_key, answer_key))]
+
+
+def _write_plain(record: Record) -> dict[str, Any]:
+    return {"prompt": record.instruction, "answer": record.answer}
+
+
+def _record(prompt: str | Iterable[Message], answers: Iterable[str] = ()) -> Record:
+    turns = (Message("user", prompt),) if isinstance(prompt, str) else tuple(prompt)
+    return checked(Record(prompt=turns, answers=tuple(Answer(answer) for answer in answers)))
+
+
+def _messages(turns: Any) -> tuple[Message, ...]:
+    if not isinstance(turns, list):
+        raise ValueError("the messages are not a list")
+    found = []
+    for number, turn in enumerate(turns):
+        if isinstance(turn, str):  # LIMA: bare texts that take turns
+            found.append(Message("assistant" if number % 2 else "user", turn))
+            continue
+        role = str(turn["role"] if "role" in turn else turn["from"])
+        if role.casefold() not in _ROLES:
+            raise ValueError(f"role {role!r} is none of {', '.join(_ROLES)}")
+        found.append(Message(_ROLES[role.casefold()], _text(turn, "content" if "content" in turn else "value")))
+    return tuple(found)
+
+
+def _answers(value: Any) -> tuple[str, ...]:
+    """One text, several, or none."""
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    if not all(isinstance(answer, str) for answer in values):
+        raise ValueError("an answer is not a text")
+    return tuple(values)
+
+
+def _text(row: Row, key: str, default: str | None = None) -> str:
+    value = row.get(key, default)
+    if value is None and default is not None:
+        return default
+    if not isinstance(value, str):
+        raise ValueError(f"{key} is {'missing' if value is None else 'not a text'}")
+    return value
+
+
+def _rest(row: Row, *used: str) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in used and value is not None}
+
+
+def _has(*keys: str) -> Callable[[Row], bool]:
+    return lambda row: all(key in row for key in keys)
+
+
+FORMATS: dict[FormatName, Format] = {
+    "records": Format(
+        "prompt (a list of messages), answers, ...",
+        lambda row: isinstance(row.get("prompt"), list) and ("answers" in row or "id" in row) and "chosen" not in row,
+        _read_record,
+        _write_record,
+    ),
+    "self_instruct": Format("instruction, instances", _has("instruction", "instances"), _read_self_instruct),
+    "alpaca": Format("instruction, input, output", _has("instruction", "input"), _read_alpaca, _write_alpaca),
+    "messages": Format(
+        "messages or conversations",
+        lambda row: "messages" in row or "conversations" in row,
+        _read_messages,
+        _write_messages,
+    ),
+    "preference": Format("prompt, chosen, rejected", _has("chosen", "rejected"), _read_preference, _write_preference),
+    "plain": Format(
+        f"one of {', '.join(_PROMPTS)} and one of {', '.join(_ANSWERS)}",
+        lambda row: any(key in row for key in _PROMPTS),
+        _read_plain,
+        _write_plain,
+    ),
+}

@@ -1,0 +1,168 @@
+"""Parsers of model replies. Pure, linear in the text, and never guessing: what is not there comes back as nothing.
+
+A prompt file names its parser (``parser: score_first``); stages look it up with ``choose``. Stop strings such as
+``"16."`` would cut legitimate text (``"in 2016."``), so lists are parsed by their structure instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple, TypeVar
+
+from datagen.errors import ConfigError
+
+P = TypeVar("P")
+Winner = Literal["first", "second", "tie"]
+
+_ITEM = re.compile(r" {0,3}(?:\*\*)?(?:[Tt]ask +)?(\d{1,3})(?:\*\*)?[.):、．：](?!\d)(?:\*\*)?[ \t]*")
+_FIELD = re.compile(
+    r"[ \t]*[*#]{0,4} ?(?:(Input|Output)(?: *\d{1,3})?\*{0,2} ?(?:[:：]|$)|(Example) *\d{1,3}\*{0,2}[.:：]?)"
+    r"\*{0,2}[ \t]*",
+    re.I,
+)
+_OPEN = r"[\s*_#>\"'`(\[]*"
+_NUMBER = r"(\d{1,3}(?:[.,]\d{1,3})?)(?!\d)(?:\s?(?:/|out of)\s?(\d{1,3})(?!\d))?"
+_END = r"(?=\s*(?:$|[:,;\-–—*_`\"')\]]|\.\s*$))"
+_FIRST_LINE = re.compile(rf"{_OPEN}(?:(?:score|rating)[\s:：=*_]*)?{_NUMBER}{_END}", re.I)
+_NAMED = re.compile(rf"\bscore[*_`\"']{{0,3}}\s{{0,3}}(?:[:：=]|is\b)[\s*_`\"'(\[]{{0,5}}{_NUMBER}", re.I)
+_ALONE = re.compile(rf"{_OPEN}{_NUMBER}[\s*_`\"')\].]*", re.I)
+_TAG = re.compile(r"\[\[\s?([ABC])\s?\]\]", re.I)
+_SINGLE_TAG = re.compile(r"\[\s?([ABC])\s?\]", re.I)
+_WINNERS: dict[str, Winner] = {"A": "first", "B": "second", "C": "tie"}
+
+
+class Instance(NamedTuple):
+    """One example of a task; ``input`` is empty where the task needs none."""
+
+    input: str
+    output: str
+
+
+class Score(NamedTuple):
+    """A score and where its number starts in the text."""
+
+    value: float
+    start: int
+
+
+def choose(name: str, parsers: Mapping[str, P], *, where: object) -> P:
+    """The parser that a prompt file names. Raises ``ConfigError`` that lists those which fit."""
+    if name not in parsers:
+        raise ConfigError(f"prompt {where}: parser {name!r} does not fit here; allowed: {', '.join(parsers)}")
+    return parsers[name]
+
+
+def numbered_list(text: str, start: int = 1) -> list[str]:
+    """The items of a numbered list, whitespace collapsed; prose around the list is left out.
+
+    A line opens an item if its number goes on from the last one (at most two are skipped; all-equal numbers count), or
+    is 1 after a blank line; a blank line closes an item. So neither ``2016.`` at the start of a line nor a list inside
+    an item opens one. Where the prompt ended with the number ``start``, the reply may begin with that item's text.
+    """
+    items: list[list[str]] = []
+    last, is_open, prelude = 0, False, list[str]()
+    for line in text.splitlines():
+        mark = _ITEM.match(line)
+        number = int(mark.group(1)) if mark else -1
+        if mark and (not items or last <= number <= last + 3 or (number == 1 and not is_open)):
+            if not items and prelude and number == start + 1:
+                items.append(prelude)
+            items.append([line[mark.end() :]])
+            last, is_open = number, True
+        elif not line.strip():
+            is_open, prelude = False, []
+        elif is_open:
+            items[-1].append(line)
+        else:
+            prelude.append(line)
+    return [joined for item in items if (joined := " ".join(" ".join(item).split()))]
+
+
+def instances(text: str) -> list[Instance]:
+    """The examples of a task: ``Input:``/``Output:`` fields, or ``Output:`` alone; none where no ``Output:`` is found.
+
+    An ``Input:`` that says there is none (``None``, ``N/A``) is empty. Text outside the fields is left out.
+    """
+    found: list[Instance] = []
+    fields: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in text.splitlines():
+        mark = _FIELD.match(line)
+        if mark is None:
+            current.append(line)
+            continue
+        name = (mark.group(1) or mark.group(2)).lower()
+        if "output" in fields:
+            found.append(_instance(fields))
+            fields = {}
+        elif name == "example":
+            fields = {}
+        current = [line[mark.end() :]]
+        if name != "example":
+            fields[name] = current
+    if "output" in fields:
+        found.append(_instance(fields))
+    return found
+
+
+def _instance(fields: dict[str, list[str]]) -> Instance:
+    text = "\n".join(fields.get("input", ())).strip()
+    absent = text.strip(" .<>[]()*").casefold() in {"", "none", "n/a", "no input", "noinput", "not applicable"}
+    return Instance("" if absent else text, "\n".join(fields["output"]).strip())
+
+
+def find_score_first(text: str) -> Score | None:
+    """AlpaGasus's layout: the first line holds a number from 0 to 5, else the first ``score: x`` in the text."""
+    lead = len(text) - len(text.lstrip())
+    match = _FIRST_LINE.match(text[lead:].split("\n", 1)[0][:200])
+    if match and (score := _score(match, lead)):
+        return score
+    return next((score for match in _NAMED.finditer(text) if (score := _score(match))), None)
+
+
+def find_score_last(text: str) -> Score | None:
+    """Reasons first: the last ``score: x`` in the text, else a number alone on the last line."""
+    named = [score for match in _NAMED.finditer(text) if (score := _score(match))]
+    if named:
+        return named[-1]
+    end = len(text.rstrip())
+    start = text.rfind("\n", 0, end) + 1
+    match = _ALONE.fullmatch(text[start:end]) if end - start < 200 else None
+    return _score(match, start) if match else None
+
+
+def _score(match: re.Match[str], offset: int = 0) -> Score | None:
+    value, scale = float(match.group(1).replace(",", ".")), match.group(2)
+    if value > 5 or (scale is not None and int(scale) != 5):
+        return None
+    return Score(value, offset + match.start(1))
+
+
+def score_first(text: str) -> float | None:
+    """The score of ``find_score_first``."""
+    found = find_score_first(text)
+    return found.value if found else None
+
+
+def score_last(text: str) -> float | None:
+    """The score of ``find_score_last``."""
+    found = find_score_last(text)
+    return found.value if found else None
+
+
+def verdict(text: str) -> Winner | None:
+    """The last ``[[A]]``, ``[[B]]`` or ``[[C]]`` (tie), else the last one in single brackets (as FastChat does)."""
+    tags = _TAG.findall(text) or _SINGLE_TAG.findall(text)
+    return _WINNERS[tags[-1].upper()] if tags else None
+
+
+def text(reply: str) -> str:
+    """The reply itself, without surrounding whitespace."""
+    return reply.strip()
+
+
+LISTS: dict[str, Callable[[str, int], list[str]]] = {"numbered_list": numbered_list}
+INSTANCES: dict[str, Callable[[str], list[Instance]]] = {"instances": instances}
+SCORES: dict[str, Callable[[str], Score | None]] = {"score_first": find_score_first, "score_last": find_score_last}
+VERDICTS: dict[str, Callable[[str], Winner | None]] = {"verdict": verdict}

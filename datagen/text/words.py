@@ -1,0 +1,45 @@
+"""Words of a text in any script, and the normal form in which two texts count as the same."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from datagen.record import Record
+
+Scope = Literal["task", "instruction", "answer", "all"]
+
+# Scripts written without spaces: each character is a word (CJK, kana, Hangul syllables, Thai, Lao, Burmese, Khmer).
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+# Sentence punctuation is left out; what tells 3 + 4 from 3 - 4, x = y from x != y and C from C# is kept.
+_WORD = re.compile(
+    rf"\d+(?:[.,:]\d+)+|[^\W{_UNSPACED}]+|[{_UNSPACED}]|!=|(?<=\d)!|(?<=\w)\#|[+*/=<>^%×÷]|(?<![^\W\d_])-(?![^\W\d_])"
+)
+
+
+def words(text: str) -> list[str]:
+    """Case-folded words, numbers and operators."""
+    return _WORD.findall(text.casefold())
+
+
+def normal(text: str) -> str:
+    """Words joined by a space; a text without any (emoji, say) keeps its own characters.
+
+    >>> normal("  What is 3 + 4?! ") == normal("what is 3 + 4")
+    True
+    """
+    return " ".join(words(text)) or " ".join(text.split())
+
+
+def scoped(record: Record, scope: Scope) -> str:
+    """The part of a record that a filter looks at.
+
+    ``instruction`` is every turn of the prompt but the system's; ``task`` the instruction without its input, where the
+    source kept them apart (labels ``instruction`` and ``input``); ``all`` is prompt and first answer.
+    """
+    if scope == "answer":
+        return record.answer
+    if scope == "task" and isinstance(task := record.labels.get("instruction"), str):
+        return task
+    prompt = "\n".join(message.content for message in record.prompt if message.role != "system")
+    return f"{prompt}\n{record.answer}" if scope == "all" else prompt

@@ -1,0 +1,297 @@
+"""The teacher's corpus: one document per drawn task and role, laid out by the tiny prompt pack itself.
+
+Every role's command is trained in six wordings, of which the prompt pack ships the first; the seventh is never trained
+and shows what an unseen wording costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from random import Random
+from typing import Any
+
+from datagen import prompts
+from datagen.record import Message
+from datagen.tiny import oracle
+from datagen.tiny.corrupt import corrupt
+from datagen.tiny.forms import FORMS, add_sentence
+from datagen.tiny.oracle import DECLINE, Part, Task
+from datagen.tiny.outside import draw_outside
+from datagen.tiny.skills import SKILLS
+from datagen.tiny.world import Item, draw, draw_part
+
+PROPOSED = 6
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "self_instruct/tasks": (
+        "Write more tasks like these.", "Continue this list of tasks.", "Here are some tasks, add new ones.",
+        "Come up with more tasks.", "Make new tasks and number them.", "Give me other tasks of this sort.",
+        "Extend the list below.",
+    ),
+    "self_instruct/instances": (
+        "Write an example for this task.", "Give an example of this task.", "Show input and output for this task.",
+        "Make one instance of the task.", "Complete this task with an example.", "Write input and output.",
+        "Produce an example here.",
+    ),
+    "grade/accuracy": (
+        "Grade your answer from 0 to 5.", "Rate your answer from 0 to 5.", "Score the answer between 0 and 5.",
+        "How good was that? Give 0 to 5.", "Check your answer and grade it.", "Give a grade from 0 to 5.",
+        "Mark your answer, 0 is bad and 5 is good.",
+    ),
+    "evol_instruct/add_constraints": (
+        "Add a rule to this task.", "Add one constraint to the task.", "Give this task one more rule.",
+        "Rewrite the task with a new rule.", "Make it harder by a rule.", "Put a condition on this task.",
+        "Extend this task by a rule.",
+    ),
+    "evol_instruct/deepen": (
+        "Make this task longer.", "Add a second step to the task.", "Give this task another part.",
+        "Rewrite the task with two steps.", "Deepen this task.", "Let a second task follow.",
+        "Extend this task by a step.",
+    ),
+    "evol_instruct/breadth": (
+        "Write another task of the same kind.", "Make a different task like this one.", "Give a new task in this field.",
+        "Write a new task inspired by this.", "Create one more task of that sort.", "Change this into a new task.",
+        "Find a fresh task close to this.",
+    ),
+    "translate/instruction": (
+        "Translate this task into {language}.", "Write the task in {language}.", "Put this task into {language}.",
+        "Give me the task in {language}.", "Turn the task into {language}.", "Say this task in {language}.",
+        "I need this task in {language}.",
+    ),
+    "self_chat/user": (
+        "Write my next message.", "What do I say next?", "Play the user and go on.", "Continue as the user.",
+        "Write the next user turn.", "Now be me and reply.", "Guess my next line.",
+    ),
+    "critique/critique": (
+        "Criticise your answer.", "Find the mistake in your answer.", "Is your answer right? Say why.",
+        "Review your answer.", "Check that and comment.", "Give a critique of your answer.",
+        "Look for errors in your answer.",
+    ),
+    "critique/revise": (
+        "Now write a better answer.", "Answer again.", "Revise your answer.", "Now correct your answer.",
+        "Write the right answer.", "Try once more.", "Improve your answer.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Doc:
+    """A chat whose last turn is learned; ``weight`` scales its loss."""
+
+    messages: tuple[Message, ...]
+    weight: float = 1.0
+    role: str = "answer"
+
+
+@lru_cache
+def _prompt(name: str) -> prompts.Prompt:
+    return prompts.load(name, "tiny")
+
+
+def ask(name: str, *, wording: int = 0, **variables: Any) -> list[Message]:
+    """The chat of a role's shipped prompt, its command in another wording if asked."""
+    messages = _prompt(name).render(**variables)
+    if wording == 0 or name not in COMMANDS:
+        return messages
+    language = variables.get("language", "")
+    shipped, other = (COMMANDS[name][index].format(language=language) for index in (0, wording))
+    last = Message("user", messages[-1].content.replace(shipped, other, 1))
+    return [*messages[:-1], last]
+
+
+def _doc(rng: Random, name: str, reply: str, weight: float = 1.0, **variables: Any) -> Doc:
+    wording = 0 if rng.random() < 0.4 else rng.randrange(1, 6)
+    return Doc((*ask(name, wording=wording, **variables), Message("assistant", reply)), weight, name)
+
+
+def user(text: str) -> Message:
+    """A user turn."""
+    return Message("user", text)
+
+
+def noisy(rng: Random, text: str) -> str:
+    """An instruction as people type it: now and then in lower case, without its last mark, or with a polite word."""
+    if rng.random() < 0.75:
+        return text
+    kind = rng.randrange(4)
+    if kind == 0:
+        return text[0].lower() + text[1:]
+    if kind == 1:
+        return text.rstrip(".?!")
+    if kind == 2:
+        return f"{rng.choice(('Please', 'Hey,', 'Now', 'Quick,', 'So,'))} {text[0].lower()}{text[1:]}"
+    return f"{text[0].lower()}{text[1:].rstrip('.?!')}" if "\n" in text else f"{text.rstrip('.?!')} please."
+
+
+def answer_doc(rng: Random) -> Doc:
+    """A task and its answer; one in eight declined, in another language, or small talk."""
+    kind = rng.random()
+    if kind < 0.06:
+        return Doc((user(noisy(rng, draw_outside(rng))), Message("assistant", DECLINE)))
+    if kind < 0.09:
+        part, language = draw_translatable(rng)
+        index = len(part.skill.wordings) + list(part.skill.foreign).index(language)
+        return Doc((user(part.skill.render(index, part.args)), Message("assistant", part.answer())))
+    if kind < 0.10:
+        said = rng.choice(list(oracle.SOCIAL))
+        return Doc((user(noisy(rng, said.capitalize() + rng.choice("!.?"))), Message("assistant", oracle.SOCIAL[said])))
+    item = draw(rng, novel=rng.random() < 0.45)
+    return Doc((user(noisy(rng, item.prompt)), Message("assistant", item.answer)))
+
+
+def draw_translatable(rng: Random, *, held_out: bool = False) -> tuple[Part, str]:
+    """A task of a skill with foreign wordings, and one of the languages."""
+    skill = rng.choice([skill for skill in SKILLS.values() if skill.foreign])
+    part, _ = draw_part(rng, held_out=held_out, skill=skill, inputs=0)
+    return part, rng.choice(list(skill.foreign))
+
+
+def draw_dialogue(rng: Random, *, held_out: bool = False) -> tuple[Message, ...]:
+    """Two or three turns of the user, each answered rightly; later turns lean on earlier ones."""
+    part, text = draw_part(rng, held_out=held_out, novel=rng.random() < 0.4)
+    turns = [user(text), Message("assistant", part.answer())]
+    for _ in range(rng.randint(1, 2)):
+        while True:
+            said = _next_turn(rng, part, held_out)
+            asked = oracle.follow([*turns, said])
+            if asked and (isinstance(asked, str) or asked.held_out == held_out):
+                break
+        turns += [said, Message("assistant", asked if isinstance(asked, str) else asked.answer())]
+    return tuple(turns)
+
+
+def _next_turn(rng: Random, part: Part, held_out: bool) -> Message:
+    kind = rng.random()
+    if kind < 0.45 and set(part.args) == {"x"}:
+        return user(rng.choice(oracle.FOLLOW_ARGUMENT).format(x=part.skill.draw(rng)["x"]))
+    if kind < 0.85:
+        return user(rng.choice(list(oracle.FOLLOW_ANSWER)))
+    if kind < 0.92:
+        return user(rng.choice(("Thank you!", "Thanks!", "Hello!")))
+    return user(draw_part(rng, held_out=held_out, novel=True, inputs=0)[1])
+
+
+def dialogue_doc(rng: Random) -> Doc:
+    """The last answer of a dialogue."""
+    return Doc(draw_dialogue(rng))
+
+
+def propose_doc(rng: Random) -> Doc:
+    """Some numbered tasks and as many new ones; one in twelve of the new lacks its input, as people's tasks do."""
+    shown = [draw(rng, novel=True, inputs=0.15).instruction for _ in range(rng.choice((3, 4, 6, 8, 8, 8)))]
+    lines = [draw(rng, novel=True, inputs=0.15).instruction for _ in range(PROPOSED)]
+    reply = "\n".join(f"{len(shown) + 1 + index}. {line}" for index, line in enumerate(lines))
+    return _doc(rng, "self_instruct/tasks", reply, 0.35, examples=shown, next=len(shown) + 1)
+
+
+def instance_doc(rng: Random) -> Doc:
+    """The input, where a task needs one, and the output."""
+    if rng.random() < 0.06:
+        return _doc(rng, "self_instruct/instances", f"Output: {DECLINE}", instruction=draw_outside(rng))
+    item = draw(rng, novel=rng.random() < 0.5)
+    while not item.input and rng.random() < 0.5:
+        item = draw(rng, novel=rng.random() < 0.5)
+    reply = f"Input: {item.input}\nOutput: {item.answer}" if item.input else f"Output: {item.answer}"
+    return _doc(rng, "self_instruct/instances", reply, instruction=item.instruction)
+
+
+def grade_reply(instruction: str, answer: str, score: int) -> str:
+    """The right answer (the given one where it is right), then the score."""
+    right = answer if score == 5 else (oracle.answer(instruction) or DECLINE)
+    return f"The answer is {right.rstrip('.')}. Score: {score}"
+
+
+def grade_doc(rng: Random, own: Sequence[tuple[str, str]] = ()) -> Doc:
+    """A task, an answer to it, the grade. ``own`` holds tasks with the model's own answers."""
+    if own and rng.random() < 0.6:
+        instruction, answer = rng.choice(own)
+        score = grade(instruction, answer)
+    elif rng.random() < 0.08:
+        instruction, score = draw_outside(rng), 0
+        answer = rng.choice((DECLINE, draw(rng).answer))
+    else:
+        item = draw(rng, novel=rng.random() < 0.6)
+        instruction, answer, score = noisy(rng, item.prompt), item.answer, 5
+        if rng.random() < 0.55:
+            answer = corrupt(rng, item)
+            score = grade(instruction, answer)
+    return _doc(rng, "grade/accuracy", grade_reply(instruction, answer, score),
+                prompt=[user(instruction)], instruction=instruction, answer=answer)
+
+
+def grade(instruction: str, answer: str) -> int:
+    """The true grade: 5 right, 3 only the form is wrong, 2 partly right, 1 wrong, 0 where there is nothing to be right."""
+    task = oracle.parse(instruction)
+    if task is None or answer.strip() in ("", DECLINE):
+        return 0
+    if task.accepts(answer):
+        return 5
+    if task.form and Task(task.parts).answer().casefold() in answer.casefold():
+        return 3
+    gold, given = task.answer().split(), answer.split()
+    shared = sum(a == b for a, b in zip(gold, given, strict=False))
+    return 2 if shared * 2 >= max(len(gold), len(given)) else 1
+
+
+def evolve_doc(rng: Random) -> Doc:
+    """A task made harder by a rule or a second step, or another of its kind."""
+    part, text = draw_part(rng, held_out=False, novel=rng.random() < 0.6, inputs=0)
+    kind = rng.choice(("add_constraints", "add_constraints", "deepen", "breadth"))
+    if kind == "add_constraints" and part.skill.judge is None:
+        reply = add_sentence(text, rng.choice(rng.choice(FORMS).wordings))
+    elif kind == "breadth":
+        group = [skill for skill in SKILLS.values() if skill.group == part.skill.group]
+        reply = draw_part(rng, held_out=False, skill=rng.choice(group), inputs=0)[1]
+    else:
+        kind = "deepen"
+        second = draw_part(rng, held_out=False, novel=rng.random() < 0.4, inputs=0)[1]
+        reply = add_sentence(text, f"Then {second[0].lower()}{second[1:]}")
+    return _doc(rng, f"evol_instruct/{kind}", reply, instruction=text)
+
+
+def translate_doc(rng: Random) -> Doc:
+    """A task put into another language; the words it works on stay."""
+    part, language = draw_translatable(rng)
+    wording = rng.choice([i for i, text in enumerate(part.skill.wordings) if "\n" not in text])
+    reply = part.skill.render(len(part.skill.wordings) + list(part.skill.foreign).index(language), part.args)
+    return _doc(rng, "translate/instruction", reply, instruction=part.skill.render(wording, part.args), language=language)
+
+
+def self_chat_doc(rng: Random) -> Doc:
+    """The user's next turn after some of a dialogue."""
+    turns = draw_dialogue(rng)
+    cut = rng.choice(range(2, len(turns), 2))
+    return _doc(rng, "self_chat/user", turns[cut].content, 0.5, prompt=list(turns[:cut]))
+
+
+def critique_doc(rng: Random) -> Doc:
+    """A critique of a right or wrong answer, or the revision that follows one."""
+    item = draw(rng, novel=rng.random() < 0.6)
+    given = item.answer if rng.random() < 0.4 else corrupt(rng, item)
+    right = oracle.check(item.prompt, given)
+    gold = (given if right else item.answer).rstrip(".")
+    critique = f"{'Right' if right else 'Wrong'}: the answer is {gold}."
+    shared = {"prompt": [user(item.prompt)], "instruction": item.prompt, "answer": given}
+    if rng.random() < 0.5:
+        return _doc(rng, "critique/critique", critique, **shared)
+    return _doc(rng, "critique/revise", given if right else item.answer, critique=critique, **shared)
+
+
+MAKERS: dict[str, Callable[[Random], Doc]] = {
+    "answer": answer_doc, "dialogue": dialogue_doc, "propose": propose_doc, "instance": instance_doc,
+    "evolve": evolve_doc, "translate": translate_doc, "self_chat": self_chat_doc, "critique": critique_doc,
+}
+# Shares of documents at the start and at the end of training: answering first, the roles grow on it.
+SHARES = {
+    "answer": (86, 58), "dialogue": (4, 5), "propose": (1.0, 2.0), "instance": (2, 4), "evolve": (2.5, 6.5),
+    "translate": (1, 2.5), "self_chat": (0.5, 1), "critique": (1, 4), "grade": (2, 17),
+}
+
+
+def draw_docs(rng: Random, count: int, progress: float, own: Sequence[tuple[str, str]] = ()) -> list[Doc]:
+    """``count`` documents in the mix of a moment in training; ``progress`` runs from 0 to 1, the mix is final at 0.4."""
+    step = min(1.0, max(0.0, (progress - 0.05) / 0.35))
+    weights = [start + (end - start) * step for start, end in SHARES.values()]
+    names = rng.choices(list(SHARES), weights, k=count)
+    return [grade_doc(rng, own) if name == "grade" else MAKERS[name](rng) for name in names]

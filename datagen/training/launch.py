@@ -1,0 +1,218 @@
+"""A training run in its own process: a crash there is an error here, and its memory is free when it ends.
+
+<out>/train.jsonl, eval.jsonl   the rows      <out>/metrics.jsonl   one line per logging step
+<out>/checkpoints/              to go on from  <out>/worker.log     all that TRL and its libraries printed
+<out>/model/                    the result, with a model card
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import random
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from datagen.errors import ConfigError, StageError
+from datagen.llm.models import resolve
+from datagen.stage import Rows
+from datagen.training import card, settings
+from datagen.training.rows import Convert, Written, write_rows
+from datagen.training.settings import Method
+
+_log = logging.getLogger("datagen.training")
+_SAY_EVERY_S = 15.0
+
+
+async def train(
+    method: Method,
+    data: Rows,
+    out: Path,
+    *,
+    convert: Convert,
+    base: str,
+    args: dict[str, Any],
+    peft: dict[str, Any] | None,
+    eval_share: float,
+    chat_template: str,
+    accelerate: str,
+    keep_checkpoints: bool,
+    rng: random.Random,
+) -> dict[str, Any]:
+    """Write the rows, train, write the card; the metrics. Raises ``ConfigError`` and ``StageError``."""
+    settings.check_args(method, args)
+    folder = resolve(base)
+    out = out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    seed = rng.getrandbits(31)
+    written = write_rows(data, convert, out, eval_share=eval_share, rng=rng)
+    if written.refused:
+        _log.warning("left out: %s", ", ".join(f"{why} {count}" for why, count in written.refused.most_common()))
+    spec = {
+        "method": method,
+        "base": folder,
+        "train": str(out / "train.jsonl"),
+        "eval": str(out / "eval.jsonl") if written.eval_rows else None,
+        "out": str(out),
+        "args": args,
+        "peft": peft,
+        "chat_template": _template(chat_template),
+        "seed": seed,
+    }
+    _begin(out, spec, written)
+    result = await _run(out, accelerate)
+    metrics = _metrics(out, result, written)
+    card.write(
+        out / "model",
+        method=method,
+        base=base,
+        folder=folder,
+        spec=spec,
+        written=written,
+        metrics=metrics,
+        settings=result["settings"],
+    )
+    if not keep_checkpoints:
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+    shutil.rmtree(out / "cache", ignore_errors=True)
+    return metrics
+
+
+def _template(given: str) -> str:
+    if given in ("", "plain"):
+        return given
+    if not Path(given).is_file():
+        raise ConfigError(f"chat_template: no file {given!r}; give a Jinja file, or plain")
+    return str(Path(given).resolve())
+
+
+def _begin(out: Path, spec: dict[str, Any], written: Written) -> None:
+    """Write the spec; checkpoints of another spec or other rows are removed, since nothing can go on from them."""
+    made_of = json.dumps([spec, written.digest], sort_keys=True)
+    text = json.dumps({**spec, "digest": hashlib.sha256(made_of.encode()).hexdigest()}, indent=2)
+    path = out / "spec.json"
+    if not path.is_file() or path.read_text() != text:
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+        (out / "metrics.jsonl").unlink(missing_ok=True)
+    path.write_text(text)
+    (out / "result.json").unlink(missing_ok=True)
+
+
+async def _run(out: Path, accelerate: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "datagen.training.worker"]
+    if accelerate:
+        command = [sys.executable, "-m", "accelerate.commands.launch", *_accelerate(accelerate), *command[1:]]
+    _log.info(
+        "training in its own process: %s", "accelerate launch" if accelerate else "python -m datagen.training.worker"
+    )
+    with (out / "worker.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            str(out / "spec.json"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            env=_environment(),
+        )
+        try:
+            await _relay(process)
+            code = await process.wait()
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+    return _result(out, code)
+
+
+def _accelerate(given: str) -> list[str]:
+    """A config file for ``accelerate launch``, or one of those that TRL ships (``fsdp2``, ``zero3``, ...)."""
+    shipped = settings.package("trl") / "accelerate_configs" / f"{given}.yaml"
+    path = shipped if shipped.is_file() else Path(given)
+    if not path.is_file():
+        names = ", ".join(sorted(p.stem for p in shipped.parent.glob("*.yaml")))
+        raise ConfigError(f"accelerate: no file {given!r}; TRL ships: {names}")
+    return ["--config_file", str(path)]
+
+
+def _environment() -> dict[str, str]:
+    quiet = {
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {**quiet, **os.environ}
+
+
+async def _relay(process: asyncio.subprocess.Process) -> None:
+    assert process.stdout is not None, "stdout is a pipe"
+    said = time.monotonic()
+    async for line in process.stdout:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if event.get("event") == "note":
+            _log.info("%s", event["text"])
+        elif event.get("event") == "step" and time.monotonic() - said >= _SAY_EVERY_S:
+            said = time.monotonic()
+            _log.info(
+                "step %d of %d, loss %.3f, %s tokens/s",
+                event["step"],
+                event["total"],
+                event["loss"],
+                event.get("tokens_per_s", "?"),
+            )
+
+
+def _result(out: Path, code: int) -> dict[str, Any]:
+    path = out / "result.json"
+    result: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
+    if "config_error" in result:
+        raise ConfigError(result["config_error"])
+    if code == 0 and result:
+        return result
+    lines = (out / "worker.log").read_text(errors="replace").strip().splitlines()
+    last = lines[-1].strip() if lines else "it printed nothing"
+    why = (
+        f"killed by signal {-code}{' (out of memory?)' if code == -9 else ''}"
+        if code < 0
+        else f"exit code {code}: {last}"
+    )
+    raise StageError(
+        f"training stopped, {why}; see {out / 'worker.log'}; the same command goes on from the last checkpoint"
+    )
+
+
+def _metrics(out: Path, result: dict[str, Any], written: Written) -> dict[str, Any]:
+    entries = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    metrics: dict[str, Any] = {"train_loss": mean_loss(entries), "steps": result["steps"]}
+    metrics |= {"tokens": max((entry.get("tokens", 0) for entry in entries), default=0)}
+    metrics |= {"tokens_per_s": round(metrics["tokens"] / max(entries[-1]["seconds"], 1e-9)) if entries else 0}
+    metrics |= {key: value for key, value in result.items() if key not in ("settings", "steps")}
+    metrics |= {"rows": written.rows, "eval_rows": written.eval_rows, "refused": dict(written.refused)}
+    evaluated = [entry for entry in entries if "eval_loss" in entry]
+    metrics |= {key: value for key, value in (evaluated[-1] if evaluated else {}).items() if key.startswith("eval_")}
+    return metrics
+
+
+def mean_loss(entries: list[dict[str, Any]]) -> float | None:
+    """The mean of the logged losses, each weighted by the steps since the log line before it; None without any.
+
+    >>> mean_loss([{"step": 1, "loss": 4.0}, {"step": 4, "loss": 2.0}])
+    2.5
+    """
+    total, before = 0.0, 0
+    for entry in entries:
+        if "loss" in entry:
+            total += entry["loss"] * (entry["step"] - before)
+            before = entry["step"]
+    return round(total / before, 6) if before else None

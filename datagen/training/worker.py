@@ -1,0 +1,217 @@
+"""The process that trains: ``python -m datagen.training.worker spec.json``, started by ``launch``.
+
+One process on a CPU or one GPU; where it sees several GPUs it starts itself again under ``accelerate launch``. Events
+go to stdout as JSON lines; everything that libraries print goes to stderr, which is the stage's ``worker.log``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+from datagen.errors import ConfigError
+from datagen.training import checkpoints, settings, tokens
+from datagen.training.settings import Hardware, Task
+
+
+def main(spec_path: Path) -> int:
+    """Train what the spec says and write ``result.json``; 2 for a mistake that the user can mend."""
+    spec = json.loads(spec_path.read_bytes())
+    out = Path(spec["out"])
+    try:
+        result: dict[str, Any] = _train(spec, out)
+    except ConfigError as error:
+        result = {"config_error": str(error)}
+    if int(os.environ.get("RANK", "0")) == 0:
+        temporary = out / ".result.json"
+        temporary.write_text(json.dumps(result))
+        temporary.replace(out / "result.json")
+    return 2 if "config_error" in result else 0
+
+
+def emit(event: str, **fields: Any) -> None:
+    """One event for the parent."""
+    if int(os.environ.get("RANK", "0")) == 0:
+        _events.write(json.dumps({"event": event, **fields}) + "\n")
+        _events.flush()
+
+
+def _train(spec: dict[str, Any], out: Path) -> dict[str, Any]:
+    import torch
+
+    devices = torch.cuda.device_count() if not spec["args"].get("use_cpu") else 0
+    if devices > 1 and "WORLD_SIZE" not in os.environ:
+        _start_again(devices)
+    hardware = _hardware(use_cpu=bool(spec["args"].get("use_cpu")))
+    # Before the model and TRL, which take seconds to load: what the user can mend.
+    options = {"trust_remote_code": bool(spec["args"].get("trust_remote_code"))}
+    tokenizer = tokens.load_tokenizer(spec["base"], spec["chat_template"], options)
+    task = Task(spec["method"], *_size(spec["base"], options), spec["peft"] is not None, spec["eval"] is not None)
+    config, chosen = _config(spec, hardware, task, _stop(spec, tokenizer))
+    room = tokens.check_room(tokenizer, Path(spec["train"]), config.max_length)
+    emit("note", text=settings.described(chosen, hardware))
+    if room["truncated_share"]:
+        cut, lost = room["truncated_share"], room["no_room_share"]
+        emit("note", text=f"max_length {config.max_length} cuts {cut:.1%} of the rows; {lost:.1%} keep no answer")
+    trainer = _trainer(spec, config, tokenizer)
+    return {**_run(trainer, spec, out), **room, "parameters": task.parameters, "settings": chosen}
+
+
+def _start_again(devices: int) -> NoReturn:
+    emit("note", text=f"{devices} GPUs: accelerate launch, one process each")
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(devices)]
+    os.dup2(_events.fileno(), 1)
+    os.execv(sys.executable, [sys.executable, *launch, "-m", "datagen.training.worker", *sys.argv[1:]])
+
+
+def _hardware(*, use_cpu: bool) -> Hardware:
+    import torch
+    from transformers.utils import is_flash_attn_2_available
+
+    if use_cpu or not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        return Hardware("cpu")
+    if not torch.cuda.is_available():
+        return Hardware("mps")
+    flash = torch.cuda.get_device_capability() >= (8, 0) and bool(is_flash_attn_2_available())
+    return Hardware("cuda", int(os.environ.get("WORLD_SIZE", "1")), torch.cuda.is_bf16_supported(), flash)
+
+
+def _size(base: str, options: dict[str, Any]) -> tuple[int, int]:
+    """Parameters, counted on a model without storage, and the context in tokens (0: not said)."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(base, **options)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, **options)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    return count, int(getattr(config.get_text_config(), "max_position_embeddings", 0) or 0)
+
+
+def _stop(spec: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
+    """``eos_token``, where the template ends the assistant's turn with another token than the tokenizer's own."""
+    if spec["method"] != "sft" or not spec["args"].get("assistant_only_loss", True):
+        return {}
+    template = tokens.training_template(tokenizer, spec["base"])
+    stop = tokens.stop_token(tokenizer, template)
+    return {"eos_token": stop} if stop else {}
+
+
+def _config(spec: dict[str, Any], hardware: Hardware, task: Task, more: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    from trl import DPOConfig, SFTConfig
+
+    ours = {**settings.defaults(hardware, task), **more, "seed": spec["seed"]}
+    chosen = settings.merged(ours, settings.loading(hardware, task), spec["args"])
+    kind = {"sft": SFTConfig, "dpo": DPOConfig}[task.method]
+    try:
+        return kind(output_dir=str(Path(spec["out"]) / "checkpoints"), **chosen), chosen
+    except (TypeError, ValueError, ImportError) as error:
+        raise ConfigError(f"training.{task.method}: args: {error}") from error
+
+
+def _trainer(spec: dict[str, Any], config: Any, tokenizer: Any) -> Any:
+    from datasets import Dataset, disable_progress_bars
+    from transformers import PrinterCallback
+    from trl import DPOTrainer, SFTTrainer
+
+    from datagen.training.metrics_log import MetricsLog
+
+    disable_progress_bars()
+    cache = str(Path(spec["out"]) / "cache")
+    data = Dataset.from_json(spec["train"], cache_dir=cache)
+    held_out = Dataset.from_json(spec["eval"], cache_dir=cache) if spec["eval"] else None
+    kind = {"sft": SFTTrainer, "dpo": DPOTrainer}[spec["method"]]
+    trainer = kind(
+        model=spec["base"],
+        args=config,
+        train_dataset=data,
+        eval_dataset=held_out,
+        processing_class=tokenizer,
+        peft_config=_adapter(spec["peft"]),
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(MetricsLog(Path(spec["out"]) / "metrics.jsonl", emit))
+    return trainer
+
+
+def _adapter(options: dict[str, Any] | None) -> Any:
+    if options is None:
+        return None
+    from peft import LoraConfig
+
+    settings.check_names("peft", options, LoraConfig.__dataclass_fields__)
+    return LoraConfig(**{"task_type": "CAUSAL_LM", "target_modules": "all-linear", **options})
+
+
+def _run(trainer: Any, spec: dict[str, Any], out: Path) -> dict[str, Any]:
+    import torch
+
+    started = time.monotonic()
+    checkpoint = checkpoints.last_complete(out / "checkpoints")
+    if checkpoint:
+        emit("note", text=f"going on from step {checkpoints.step_of(checkpoint)}")
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    seconds = time.monotonic() - started
+    _save(trainer, spec, out)
+    peak = torch.cuda.max_memory_allocated() >> 20 if torch.cuda.is_available() else 0
+    return {
+        "steps": trainer.state.global_step,
+        "epochs": round(trainer.state.epoch or 0, 3),
+        "resumed_from_step": checkpoints.step_of(checkpoint),
+        "train_seconds": round(seconds, 2),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+        "peak_gpu_memory_mb": peak,
+    }
+
+
+def _save(trainer: Any, spec: dict[str, Any], out: Path) -> None:
+    """The whole model as safetensors, in the base's own precision, adapters merged."""
+    unfinished = out / "model.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    trainer.save_model(str(out / "adapter" if spec["peft"] is not None else unfinished))
+    if not trainer.is_world_process_zero():
+        return
+    _rewrite(spec, out / "adapter" if spec["peft"] is not None else None, unfinished)
+    trainer.processing_class.save_pretrained(unfinished)
+    (unfinished / "training_args.bin").unlink(missing_ok=True)  # a pickle
+    shutil.rmtree(out / "model", ignore_errors=True)
+    unfinished.rename(out / "model")
+
+
+def _rewrite(spec: dict[str, Any], adapter: Path | None, folder: Path) -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    remote = {"trust_remote_code": bool(spec["args"].get("trust_remote_code"))}
+    dtype = AutoConfig.from_pretrained(spec["base"], **remote).dtype or "float32"
+    if adapter is None:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, **remote)
+    else:
+        from peft import PeftModel
+
+        base = AutoModelForCausalLM.from_pretrained(spec["base"], dtype="float32", use_safetensors=True, **remote)
+        model = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
+        model = model.to(dtype) if dtype != "float32" else model
+    model.save_pretrained(folder)
+
+
+def _follow_parent() -> None:
+    """End when the parent does: its end of our stdin closes. An orphan would write into the next run's checkpoints."""
+    while os.read(0, 4096):
+        pass
+    os._exit(1)
+
+
+_events = sys.stdout
+
+if __name__ == "__main__":
+    _events = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    sys.exit(main(Path(sys.argv[1])))
