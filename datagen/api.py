@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from datagen import config, runner
-from datagen.llm import models
 from datagen.llm.client import LLM
 from datagen.llm.journal import Journal
-from datagen.plugins import check_arguments, load_backend, load_stage, parameters
+from datagen.plugins import check_arguments, load_backend, load_stage, open_backend, parameters
 from datagen.progress import Progress
 from datagen.record import Record
 
@@ -58,9 +57,7 @@ def open_llm(
     """An LLM to hand to a stage function: ``open_llm(use="transformers", model="tiny-teacher", prompts="tiny")``."""
     sampling = arguments.pop("sampling", {})
     checked = check_arguments(f"open_llm({use})", parameters(load_backend(use)), arguments)
-    if isinstance(checked.get("model"), str):
-        checked["model"] = models.resolve(checked["model"])
-    return LLM(load_backend(use)(**checked), Journal(Path(journal)), pack=prompts, sampling=sampling, seed=seed)
+    return LLM(open_backend(use, checked), Journal(Path(journal)), pack=prompts, sampling=sampling, seed=seed)
 
 
 def _into(box: list[Any], pipeline: config.Pipeline, root: Path, progress: Progress | None, until: str | None) -> None:

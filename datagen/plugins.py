@@ -23,6 +23,8 @@ from typing import Any, Literal, Union
 import msgspec
 
 from datagen.errors import ConfigError
+from datagen.llm import models
+from datagen.llm.base import Backend
 from datagen.llm.client import LLM
 from datagen.stage import ModelName, PromptName, Rows
 
@@ -89,6 +91,18 @@ def load_backend(name: str) -> Callable[..., Any]:
     if name not in BACKENDS:
         raise ConfigError(f"no LLM back end {name!r}{_nearest(name, BACKENDS)}; there are: {', '.join(BACKENDS)}")
     return _import(f"datagen.llm.{name}:{name}")
+
+
+def open_backend(use: str, arguments: dict[str, Any]) -> Backend:
+    """The back end of checked arguments, with shipped models and paths resolved."""
+    function = load_backend(use)
+    ready = dict(arguments)
+    for parameter in parameters(function).values():
+        value = ready.get(parameter.name)
+        if isinstance(value, str) and parameter.kind in ("path", "model"):
+            ready[parameter.name] = Path(value) if parameter.kind == "path" else models.resolve(value)
+    backend: Backend = function(**ready)
+    return backend
 
 
 def parameters(function: Callable[..., Any]) -> dict[str, Parameter]:

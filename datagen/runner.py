@@ -24,7 +24,7 @@ from datagen.errors import LLMError, StageError
 from datagen.llm import models
 from datagen.llm.client import LLM
 from datagen.llm.journal import Journal
-from datagen.plugins import load_backend
+from datagen.plugins import open_backend
 from datagen.progress import Progress
 from datagen.record import Record
 from datagen.rng import derive
@@ -198,9 +198,9 @@ class _Run:
             entry = self.pipeline.llms[name]
             arguments = dict(entry.arguments)
             if isinstance(arguments.get("model"), str):
-                arguments["model"] = models.resolve(self.store.model(arguments["model"]))
+                arguments["model"] = self.store.model(arguments["model"])
             self.journal = self.journal or Journal(self.store.root / "journal.sqlite")
-            backend = load_backend(entry.use)(**arguments)
+            backend = open_backend(entry.use, arguments)
             backend.model = str(entry.arguments.get("model") or backend.model)
             self.open[name] = LLM(
                 backend, self.journal, pack=entry.prompts, sampling=dict(entry.sampling), seed=self.pipeline.seed

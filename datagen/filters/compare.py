@@ -42,7 +42,9 @@ async def compare(
     if verdict.winner == "tie":
         return [record.drop("compare:tie", scores=list(verdict.scores), raw=raw)]
     scores = [score or 0.0 for score in verdict.scores]
-    answers = [answer.scored("judge", score, "\n\n".join(raw)) for answer, score in zip(record.answers, scores, strict=True)]
+    answers = [
+        answer.scored("judge", score, "\n\n".join(raw)) for answer, score in zip(record.answers, scores, strict=True)
+    ]
     if min_score is not None and max(scores) < min_score:
         return [record.drop("compare:low_score", scores=scores, min_score=min_score, raw=raw)]
     if verdict.winner == "first":

@@ -1,6 +1,6 @@
 """Self-Instruct's novelty filter (arXiv 2212.10560) over a stream: exact ROUGE-L F against everything kept so far.
 
-Strictly above the threshold is dropped, with the floats of ``rouge_score``: what the original code does, where the paper
+Strictly above the threshold is dropped, with the floats of ``rouge_score``: what the code does, while the paper
 says that less than 0.7 is kept.
 """
 

@@ -1,7 +1,7 @@
 """AlpaGasus (arXiv 2307.08701): a grader scores each answer from 0 to 5, and only the best-scored rows stay.
 
-The paper keeps scores of 4.5 and more. A threshold does not carry from one grader or rubric to another (4.5 keeps 9,229,
-5,305 or 2,022 of the same 52k), so a share of the rows can be asked for instead, and the histogram is logged.
+The paper keeps scores of 4.5 and more. A threshold does not carry from one grader or rubric to another (4.5 keeps
+9,229, 5,305 or 2,022 of the same 52k), so a share of the rows can be asked for instead, and the histogram is logged.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
@@ -255,6 +255,6 @@ def _is_openai(base_url: str) -> bool:
 def _proxy(base_url: str) -> str | None:
     """The environment's proxy for this address, looked up once (aiohttp's ``trust_env`` does so for each request)."""
     parts = urlsplit(base_url)
-    if proxy_bypass_environment(parts.hostname or ""):
+    if proxy_bypass(parts.hostname or ""):
         return None
-    return getproxies_environment().get(parts.scheme)
+    return getproxies().get(parts.scheme)

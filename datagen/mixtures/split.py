@@ -1,0 +1,75 @@
+"""Train and test parts that no near-duplicate straddles."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterable, Iterator, Sequence
+
+from datagen.errors import ConfigError
+from datagen.record import Record
+from datagen.text.rouge import NoveltyPool, tokenize
+from datagen.text.words import Scope, normal, scoped
+
+logger = logging.getLogger("datagen")
+
+
+def split(
+    records: Iterable[Record],
+    *,
+    test: float = 0.1,
+    rng: random.Random,
+    threshold: float | None = 0.7,
+    scope: Scope = "instruction",
+) -> Iterator[Record]:
+    """Every record, in order, with the label ``split``: ``train`` or ``test``. Holds all of them.
+
+    ``test`` is a share below 1, or a number of rows. Rows with the same normalised text, or ROUGE-L F of at least
+    ``threshold`` (None: not looked at), are chained into clusters, and a cluster stays whole; so the test part may come
+    out smaller than asked, which the log then says.
+    """
+    held = list(records)
+    if test < 0 or (test >= 1 and test != int(test)):
+        raise ConfigError(f"split: test: {test} is neither a share below 1 nor a number of rows")
+    wanted = round(test * len(held)) if test < 1 else min(int(test), len(held))
+    clusters = clustered([scoped(record, scope) for record in held], threshold)
+    rng.shuffle(clusters)
+    chosen: set[int] = set()
+    for cluster in clusters:
+        if len(chosen) + len(cluster) <= wanted:
+            chosen.update(cluster)
+    if len(chosen) < wanted:
+        largest = max(map(len, clusters))
+        logger.warning(
+            "split: %d of %d test rows: near-duplicates form clusters of up to %d", len(chosen), wanted, largest
+        )
+    for at, record in enumerate(held):
+        yield record.labelled(split="test" if at in chosen else "train")
+
+
+def clustered(texts: Sequence[str], threshold: float | None) -> list[list[int]]:
+    """Indices of texts that are near-duplicates of each other, directly or by way of others, in order of appearance."""
+    parent = list(range(len(texts)))
+
+    def root(at: int) -> int:
+        while parent[at] != at:
+            parent[at] = at = parent[parent[at]]
+        return at
+
+    first: dict[str, int] = {}
+    pool = NoveltyPool(threshold or 1.0)
+    owners: list[int] = []
+    for at, text in enumerate(texts):
+        twin = first.setdefault(normal(text), at)
+        if twin != at:
+            parent[root(at)] = root(twin)
+        elif threshold is not None:
+            tokens = tokenize(text)
+            for near, _ in pool.neighbours(tokens):
+                parent[root(owners[near])] = root(at)
+            pool.add(tokens)
+            owners.append(at)
+    clusters: dict[int, list[int]] = {}
+    for at in range(len(texts)):
+        clusters.setdefault(root(at), []).append(at)
+    return list(clusters.values())

@@ -1,0 +1,106 @@
+"""Self-Instruct's rules (arXiv 2212.10560) for proposed tasks and their instances, and the pool they grow."""
+
+from __future__ import annotations
+
+import random
+import re
+import string
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from datagen.text.parsing import Instance
+from datagen.text.rouge import NoveltyPool, tokenize
+
+_BLOCKED = re.compile(r"\b(images?|graphs?|pictures?|files?|maps?|draw|plot|go to)\b", re.I)
+
+
+class Near(NamedTuple):
+    """An older task and its ROUGE-L F."""
+
+    neighbour: str
+    similarity: float
+
+
+class TaskPool:
+    """Human-written and machine-made tasks, and the ROUGE-L index over both. ``ids`` names each task's record."""
+
+    def __init__(self, human: Iterable[tuple[str, str]], novelty: float) -> None:
+        self.human: list[str] = []
+        self.machine: list[str] = []
+        self.ids: dict[str, str] = {}
+        self._texts: list[str] = []
+        self._index = NoveltyPool(novelty)
+        for text, id in human:
+            if (task := one_line(text)) and task not in self.ids:
+                self.human.append(task)
+                self._add(task, id)
+
+    def examples(self, rng: random.Random, human: int, machine: int) -> list[str]:
+        """Shuffled examples for one request; human ones fill up while there are too few machine-made."""
+        made = rng.sample(self.machine, min(machine, len(self.machine)))
+        written = rng.sample(self.human, min(human + machine - len(made), len(self.human)))
+        return rng.sample(made + written, len(made) + len(written))
+
+    def nearest(self, task: str) -> Near | None:
+        """The most similar older task above the threshold; None if the task is novel."""
+        near = self._index.nearest(tokenize(task))
+        return Near(self._texts[near[0]], near[1]) if near else None
+
+    def accept(self, task: str, id: str) -> Near | None:
+        """Add a task; gives back the most similar older one, however far."""
+        near = self._index.closest(tokenize(task))
+        self.machine.append(task)
+        self._add(task, id)
+        return Near(self._texts[near[0]], near[1]) if near else None
+
+    def _add(self, task: str, id: str) -> None:
+        self._index.add(tokenize(task))
+        self._texts.append(task)
+        self.ids[task] = id
+
+
+def one_line(text: str) -> str:
+    """A task as the prompt shows it: whitespace collapsed, a trailing colon cut."""
+    return " ".join(text.split()).rstrip(":").rstrip()
+
+
+def capitalised(text: str) -> str:
+    """The first letter in upper case, and nothing else touched."""
+    return text[:1].upper() + text[1:]
+
+
+def flaw(task: str, min_words: int, max_words: int) -> str:
+    """Why a proposed task is dropped before its novelty is looked at; empty if it is not."""
+    words = len(task.split())
+    if words < min_words:
+        return "too_short"
+    if words > max_words:
+        return "too_long"
+    if _BLOCKED.search(task):
+        return "needs_more_than_text"
+    if task.startswith("Write a program"):
+        return "program"
+    if task[0] in string.punctuation:
+        return "punctuation_start"
+    return "" if task[0].isascii() else "non_ascii_start"
+
+
+def instance_flaws(instances: Sequence[Instance], *, truncated: bool) -> list[str]:
+    """For each instance why it is dropped, or nothing. Contradicting outputs for one input cost all of them."""
+    outputs: dict[str, str] = {}
+    if any(input and outputs.setdefault(input, output) != output for input, output in instances):
+        return ["contradiction"] * len(instances)
+    flaws = [_instance_flaw(instance, instances[:at]) for at, instance in enumerate(instances)]
+    if truncated and flaws:
+        flaws[-1] = "truncated"
+    return flaws
+
+
+def _instance_flaw(instance: Instance, earlier: Sequence[Instance]) -> str:
+    if not instance.output:
+        return "empty_output"
+    if instance.input == instance.output:
+        return "output_is_input"
+    if instance.input.endswith(":") or instance.output.endswith(":"):
+        return "unfinished"
+    return "duplicate_instance" if instance in earlier else ""
