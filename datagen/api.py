@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from datagen import config, runner
 from datagen.llm.client import LLM
 from datagen.llm.journal import Journal
+from datagen.pipeline import Pipeline
 from datagen.plugins import check_arguments, load_backend, load_stage, open_backend, parameters
 from datagen.progress import Progress
 from datagen.record import Record
 
 
-def load(path: str, overrides: Mapping[str, Any] | None = None) -> config.Pipeline:
+def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Pipeline:
     """A checked pipeline. Raises ``ConfigError``."""
     return config.load(path, overrides)
 
 
 def run(
-    path: str | Mapping[str, Any],
+    path: str | Path | Mapping[str, Any],
     overrides: Mapping[str, Any] | None = None,
     *,
     root: str | Path = "runs",
@@ -33,16 +34,9 @@ def run(
 
     ``overrides`` are dotted keys: ``{"stages.tasks.count": 500}``. ``until`` names the last stage to run.
     """
-    pipeline = config.load(path, overrides) if isinstance(path, str) else config.build(dict(path), overrides)
-    if not _loop_is_running():
-        return runner.run(pipeline, root=Path(root), progress=progress, until=until)
-    box: list[runner.Outcome | BaseException] = []
-    thread = threading.Thread(target=_into, args=(box, pipeline, Path(root), progress, until))
-    thread.start()
-    thread.join()
-    if isinstance(box[0], BaseException):
-        raise box[0]
-    return box[0]
+    pipeline = config.build(dict(path), overrides) if isinstance(path, Mapping) else config.load(path, overrides)
+    work = runner.run_async(pipeline, root=Path(root), progress=progress, until=until)
+    return _in_thread(work) if _loop_is_running() else asyncio.run(work)
 
 
 def read(path: str | Path) -> Iterator[Record]:
@@ -60,11 +54,22 @@ def open_llm(
     return LLM(open_backend(use, checked), Journal(Path(journal)), pack=prompts, sampling=sampling, seed=seed)
 
 
-def _into(box: list[Any], pipeline: config.Pipeline, root: Path, progress: Progress | None, until: str | None) -> None:
-    try:
-        box.append(runner.run(pipeline, root=root, progress=progress, until=until))
-    except BaseException as error:  # noqa: BLE001 - carried to the caller's thread whole
-        box.append(error)
+def _in_thread(work: Coroutine[Any, Any, runner.Outcome]) -> runner.Outcome:
+    """Run it on a loop of its own, beside the one that is running here; an interrupt stops it."""
+    tasks: list[asyncio.Task[Any]] = []
+
+    async def noted() -> runner.Outcome:
+        tasks.extend(asyncio.all_tasks())
+        return await work
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(asyncio.run, noted())
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            for task in tasks:
+                task.get_loop().call_soon_threadsafe(task.cancel)
+            raise
 
 
 def _loop_is_running() -> bool:

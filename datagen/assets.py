@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
+_FOLDERS = ("prompts", "seeds", "pipelines")
 
 
 def folder(name: str) -> Path:
@@ -16,9 +17,8 @@ def folder(name: str) -> Path:
 def find(path: str, *bases: Path) -> Path | None:
     """The existing file or folder that a path means: as given, beside one of ``bases``, or shipped (``seeds/x``)."""
     given = Path(path).expanduser()
-    shipped = (
-        [folder(given.parts[0]).joinpath(*given.parts[1:])] if len(given.parts) > 1 and not given.is_absolute() else []
-    )
+    first, *rest = given.parts or ("",)
+    shipped = [folder(first).joinpath(*rest)] if first in _FOLDERS else []
     for candidate in [given, *(base / given for base in bases), *shipped]:
         if candidate.exists():
             return candidate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,32 +24,38 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; 0 done, 1 the work failed, 2 the user can mend it, 130 interrupted."""
     options = _parser().parse_args(argv)
-    if not hasattr(options, "handler"):
+    if options.handler is None:
         _parser().print_help()
         return 2
-    logging.basicConfig(
-        level=logging.INFO if options.verbose else logging.WARNING,
-        format="%(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
-    logging.getLogger("datagen").setLevel(logging.DEBUG if options.verbose else logging.INFO)
+    _start_logging(options.verbose)
     try:
         from datagen import commands
 
-        return int(getattr(commands, options.handler)(options) or 0)
-    except (ConfigError, DataError) as error:
-        return _say(error, 2)
-    except DatagenError as error:
-        return _say(error, 1)
+        code: int = getattr(commands, options.handler)(options)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
-        return _say("stopped; nothing that was paid for is lost, and the same command goes on from here", 130)
+        return _say("stopped; what is done is kept, and the same command goes on from here", 130)
     except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit would fail again
+        return 1
+    except (DatagenError, OSError) as error:
+        logging.getLogger("datagen").debug("", exc_info=True)
+        return _say(error, 2 if isinstance(error, ConfigError | DataError) else 1)
 
 
-def _say(error: object, code: int) -> int:
-    sys.stderr.write(f"datagen: {error}\n")
+def _start_logging(verbose: bool) -> None:
+    clear = "\r\x1b[2K" if sys.stderr.isatty() else ""  # the progress line may stand there
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format=f"{clear}%(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("datagen").setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def _say(message: object, code: int) -> int:
+    sys.stderr.write(f"datagen: {' '.join(str(message).split())}\n")
     return code
 
 
@@ -60,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"datagen {__version__}")
+    parser.set_defaults(handler=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _file_commands(commands)
     _one_stage_commands(commands)
@@ -123,7 +131,8 @@ def _one_stage_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
             command.add_argument(
                 "--format",
                 default="records",
-                help="of the output: records, messages, alpaca, preference (default records)",
+                choices=("records", "messages", "alpaca", "preference"),
+                help="of the output (default records)",
             )
 
 

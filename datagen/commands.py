@@ -5,24 +5,25 @@ from __future__ import annotations
 import argparse
 import shlex
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from datagen import config, runner
-from datagen.config import Pipeline
-from datagen.errors import ConfigError
-from datagen.plugins import load_stage, stage_names
+from datagen.document import parse_overrides, parse_value
+from datagen.errors import ConfigError, StageError
+from datagen.pipeline import Pipeline
+from datagen.plugins import Stage, load_stage, nearest, stage_names
+from datagen.preview import preview as cut_down
 from datagen.progress import Progress
 from datagen.report.export import export
 from datagen.report.show import print_outcome, print_preview, print_run
 
+_SUFFIXES = (".jsonl", ".json", ".parquet")
+
 
 def run(options: argparse.Namespace) -> int:
     """``datagen run``."""
-    pipeline = config.load(options.file, config.parse_overrides(options.overrides))
+    pipeline = config.load(options.file, parse_overrides(options.overrides))
     outcome = runner.run(
         pipeline, root=options.root, progress=_progress(options), until=_known(pipeline, options.until)
     )
@@ -32,10 +33,10 @@ def run(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """``datagen check``."""
-    pipeline = config.load(options.file, config.parse_overrides(options.overrides))
+    pipeline = config.load(options.file, parse_overrides(options.overrides))
     done = runner.check(pipeline, options.root)
     for node in pipeline.nodes:
-        inputs = ", ".join(f"{i.stage}.{i.part}" if i.part else i.stage for i in node.inputs)
+        inputs = ", ".join(map(str, node.inputs))
         state = "done before" if done[node.name] else "to do"
         print(f"{node.name:<16} {node.stage.name:<28} {'from ' + inputs if inputs else '':<28} {state}")
     print(f"{len(pipeline.nodes)} stages, all names, keys and files check out")
@@ -44,10 +45,14 @@ def check(options: argparse.Namespace) -> int:
 
 def preview(options: argparse.Namespace) -> int:
     """``datagen preview``."""
-    pipeline = config.load(options.file, config.parse_overrides(options.overrides))
-    few = runner.preview(pipeline, options.n)
-    outcome = runner.run(few, root=options.root, progress=_progress(options))
-    print_preview(outcome, options.n)
+    pipeline = config.load(options.file, parse_overrides(options.overrides))
+    few = cut_down(pipeline, options.n)
+    try:
+        runner.run(few, root=options.root, progress=_progress(options))
+    except StageError as error:
+        print_preview(options.root, few, options.n)
+        raise StageError(f"{error} (of the {options.n} records of the preview)") from error
+    print_preview(options.root, few, options.n)
     return 0
 
 
@@ -60,30 +65,30 @@ def show(options: argparse.Namespace) -> int:
 def list_stages(options: argparse.Namespace) -> int:
     """``datagen list``."""
     if options.stage:
-        stage = load_stage(options.stage)
-        print(f"{stage.name}: {stage.summary}")
-        for parameter in stage.parameters.values():
-            if parameter.kind != "rng":
-                kind = (
-                    parameter.kind
-                    if parameter.kind != "value"
-                    else getattr(parameter.annotation, "__name__", str(parameter.annotation))
-                )
-                default = "required" if parameter.required else f"default {parameter.default!r}"
-                print(f"  {parameter.name:<20} {kind:<24} {default}")
+        _print_stage(load_stage(options.stage))
         return 0
     for name in stage_names():
         print(f"{name:<28} {load_stage(name).summary}")
     return 0
 
 
+def _print_stage(stage: Stage) -> None:
+    print(f"{stage.name}: {stage.summary}")
+    for parameter in stage.parameters.values():
+        if parameter.kind != "rng":
+            default = "required" if parameter.required else f"default {parameter.default!r}"
+            print(f"  {parameter.name:<20} {parameter.spelled:<24} {default}")
+
+
 def filter(options: argparse.Namespace) -> int:
     """``datagen filter``."""
     stages: dict[str, Any] = {"data": {"use": "sources.jsonl", "path": options.data}}
     for words in options.use:
-        name, *settings = shlex.split(words)
+        name, *settings = _split(words)
         stage = load_stage(name)
-        stages[_free(stages, stage.method)] = {"use": stage.name, **config.parse_overrides(settings)}
+        if stage.name.partition(".")[0] not in ("filters", stage.name):
+            raise ConfigError(f"--use {name}: {stage.name} is no filter")
+        stages[_free(stages, stage.method)] = {"use": stage.name, **parse_overrides(settings)}
     return _one_stage(options, stages)
 
 
@@ -92,19 +97,19 @@ def mix(options: argparse.Namespace) -> int:
     stages: dict[str, Any] = {}
     shares: dict[str, float] = {}
     settings: dict[str, Any] = {}
+    allowed = load_stage("mixtures.blend").parameters
     for word in options.data:
-        path, equals, value = word.rpartition("=")
-        if not equals:
-            path, value = word, "1"
-        if Path(path).exists():
-            name = _free(stages, "".join(c if c.isalnum() else "_" for c in Path(path).stem) or "data")
-            name = name if name[0].isalpha() else f"data_{name}"
-            stages[name] = {"use": "sources.jsonl", "path": path}
-            shares[name] = float(yaml.safe_load(value))
-        else:
-            settings |= config.parse_overrides([word])
+        if word.partition("=")[0] in allowed:
+            settings |= parse_overrides([word])
+            continue
+        path, share = _path_and_share(word)
+        if not Path(path).is_file():
+            raise ConfigError(f"mix: no file {path!r}{nearest(path, allowed)}; settings: {', '.join(allowed)}")
+        name = _free(stages, "data_" + "".join(c if c.isalnum() else "_" for c in Path(path).stem))
+        stages[name] = {"use": "sources.jsonl", "path": path}
+        shares[name] = share
     if not shares:
-        raise ConfigError("mix: none of these files exists: " + ", ".join(options.data))
+        raise ConfigError("mix: name at least one file")
     stages["mixture"] = {"use": "mixtures.blend", "from": shares, **settings}
     return _one_stage(options, stages)
 
@@ -127,18 +132,20 @@ def evaluate(options: argparse.Namespace) -> int:
 def _with_data(options: argparse.Namespace) -> dict[str, Any]:
     stage = load_stage(options.stage)
     source = {"use": "sources.jsonl", "path": options.data}
-    return {"data": source, stage.method: {"use": stage.name, **config.parse_overrides(options.settings)}}
+    return {"data": source, stage.method: {"use": stage.name, **parse_overrides(options.settings)}}
 
 
 def _one_stage(options: argparse.Namespace, stages: dict[str, Any]) -> int:
     """Run a pipeline that was typed rather than written, and put its result where the user wants it."""
+    if options.output is not None and "format" in options and options.output.suffix not in _SUFFIXES:
+        raise ConfigError(f"-o {options.output}: must end in {' or '.join(_SUFFIXES)}")
     stem = "".join(
         c if c.isalnum() or c in "_-" else "_" for c in (options.output.stem if options.output else "result")
     )
     document = {
         "name": f"{options.handler}-{stem}",
         "seed": options.seed,
-        "llms": config.parse_overrides(options.llm),
+        "llms": parse_overrides(options.llm),
         "stages": stages,
     }
     pipeline = config.build(document, where=f"datagen {options.handler}")
@@ -157,6 +164,23 @@ def _one_stage(options: argparse.Namespace, stages: dict[str, Any]) -> int:
     return 0
 
 
+def _split(words: str) -> list[str]:
+    try:
+        return shlex.split(words) or [""]
+    except ValueError as error:
+        raise ConfigError(f"--use {words!r}: {error}") from error
+
+
+def _path_and_share(word: str) -> tuple[str, float]:
+    path, equals, text = word.rpartition("=")
+    if not equals or Path(word).is_file():
+        return word, 1.0
+    share = parse_value(text, word)
+    if not isinstance(share, int | float):
+        raise ConfigError(f"mix: {word!r}: the share {text!r} is no number")
+    return path, float(share)
+
+
 def _free(taken: dict[str, Any], name: str) -> str:
     return next(n for n in (f"{name}{i or ''}" for i in range(1000)) if n not in taken)
 
@@ -169,6 +193,4 @@ def _known(pipeline: Pipeline, until: str | None) -> str | None:
 
 
 def _progress(options: argparse.Namespace) -> Progress:
-    if not options.quiet and not options.json_log:
-        sys.stdout.flush()
     return Progress.chosen(quiet=options.quiet, json_log=options.json_log)

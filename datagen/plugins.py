@@ -45,6 +45,14 @@ class Parameter:
     required: bool
     optional: bool
 
+    @property
+    def spelled(self) -> str:
+        """Its type, as a reader of the YAML file thinks of it."""
+        if self.kind != "value":
+            return self.kind
+        text = getattr(self.annotation, "__name__", "") if isinstance(self.annotation, type) else ""
+        return text or str(self.annotation).replace("typing.", "").replace("NoneType", "None")
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -89,7 +97,7 @@ def load_backend(name: str) -> Callable[..., Any]:
     if ":" in name:
         return _import(name)
     if name not in BACKENDS:
-        raise ConfigError(f"no LLM back end {name!r}{_nearest(name, BACKENDS)}; there are: {', '.join(BACKENDS)}")
+        raise ConfigError(f"no LLM back end {name!r}{nearest(name, BACKENDS)}; there are: {', '.join(BACKENDS)}")
     return _import(f"datagen.llm.{name}:{name}")
 
 
@@ -127,9 +135,7 @@ def check_arguments(where: str, allowed: dict[str, Parameter], given: dict[str, 
     keys = [name for name, parameter in allowed.items() if parameter.kind != "rng"]
     for key in given:
         if key not in keys:
-            raise ConfigError(
-                f"{where}: unknown key {key!r}{_nearest(key, keys)}; allowed: {', '.join(keys) or 'none'}"
-            )
+            raise ConfigError(f"{where}: unknown key {key!r}{nearest(key, keys)}; allowed: {', '.join(keys) or 'none'}")
     for name in keys:
         if allowed[name].required and name not in given:
             raise ConfigError(f"{where}: needs {name!r}")
@@ -149,7 +155,7 @@ def _converted(where: str, parameter: Parameter, value: Any) -> Any:
     except TypeError:  # an annotation that only Python callers can satisfy, such as a function
         return value
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {parameter.name}: {error}") from error
+        raise ConfigError(f"{where}: {parameter.name}: {value!r}: {error}; it takes {parameter.spelled}") from error
 
 
 _KINDS: dict[Any, str] = {
@@ -210,20 +216,22 @@ def _full_name(name: str) -> str:
         return matches[0]
     if matches:
         raise ConfigError(f"stage {name!r} is ambiguous: {' or '.join(matches)}")
-    raise ConfigError(f"no stage {name!r}{_nearest(name, stage_names())}; `datagen list` shows them all")
+    raise ConfigError(f"no stage {name!r}{nearest(name, stage_names())}; `datagen list` shows them all")
 
 
 def _import(target: str) -> Callable[..., Any]:
     module_name, _, attribute = target.partition(":")
     try:
-        function: Callable[..., Any] = getattr(importlib.import_module(module_name), attribute)
+        module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
+        if error.name and f"{module_name}.".startswith(f"{error.name}."):
+            raise ConfigError(f"{target}: no module {error.name!r}; is its folder on PYTHONPATH?") from error
         extra = "transformers" if error.name in ("torch", "transformers") else "all"
-        if error.name and error.name.partition(".")[0] in module_name:
-            raise ConfigError(f"{target}: no module {error.name!r}") from error
-        raise ConfigError(f"{target} needs {error.name!r}: pip install 'datagen[{extra}]'") from error
-    except AttributeError as error:
-        raise ConfigError(f"{module_name} has no function {attribute!r}") from error
+        remedy = f"pip install 'datagen[{extra}]'" if module_name.startswith("datagen.") else "install it"
+        raise ConfigError(f"{target} needs {error.name!r}, which is not there: {remedy}") from error
+    function: Callable[..., Any] = getattr(module, attribute, None)  # type: ignore[assignment]
+    if not callable(function):
+        raise ConfigError(f"{module_name} has no function {attribute!r}")
     return function
 
 
@@ -239,9 +247,9 @@ def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:
     return {point.name: point for point in importlib.metadata.entry_points(group="datagen")}
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
     """`` (did you mean 'x'?)`` or nothing."""
-    close = difflib.get_close_matches(name, list(known), 1) or [
-        k for k in known if k.rpartition(".")[2] == name.rpartition(".")[2]
-    ]
+    known = list(known)
+    same = [one for one in known if one.rpartition(".")[2] == name.rpartition(".")[2]]
+    close = same or difflib.get_close_matches(name, known, 1)
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
+import shutil
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Literal, Protocol
 
@@ -15,7 +16,6 @@ from datagen.llm.client import LLM
 from datagen.store import Result, Writer
 
 Style = Literal["live", "plain", "json", "silent"]
-_log = logging.getLogger("datagen")
 _INTERVAL_S: dict[str, float] = {"live": 0.2, "plain": 10.0, "json": 10.0}
 
 
@@ -92,7 +92,8 @@ class Progress:
                 sys.stderr.write(f"  {tracker.line()}\n")
                 sys.stderr.flush()
             else:
-                sys.stderr.write(f"\r\x1b[2K… {tracker.line()[:118]}")
+                width = shutil.get_terminal_size().columns - 3
+                sys.stderr.write(f"\r\x1b[2K… {tracker.line()[:width]}")
                 sys.stderr.flush()
                 self._drawn = True
 
@@ -113,10 +114,14 @@ class _Tracker:
         self.name, self.total, self.writer, self.llms, self.counted = name, total, writer, llms, counted
         self.started = time.monotonic()
         self.before = self._llm_counts()
+        self.failed_before = self._failures()
 
     def _llm_counts(self) -> tuple[int, int, int]:
-        stats = [llm.stats for llm in {id(llm): llm for llm in self.llms}.values()]
+        stats = [llm.stats for llm in self.llms]
         return (sum(s.calls for s in stats), sum(s.replayed for s in stats), sum(s.completion_tokens for s in stats))
+
+    def _failures(self) -> Counter[str]:
+        return sum((Counter(dict(llm.stats.failures)) for llm in self.llms), Counter[str]())
 
     def numbers(self) -> dict[str, Any]:
         seconds = time.monotonic() - self.started
@@ -133,7 +138,7 @@ class _Tracker:
                 "replies_per_s": round(calls / seconds, 1),
                 "tokens_per_s": round(tokens / seconds),
             }
-            numbers |= {"failures": {k: v for llm in self.llms for k, v in llm.stats.failures.items()}}
+            numbers["failures"] = dict(self._failures() - self.failed_before)
         return numbers
 
     def line(self) -> str:

@@ -61,7 +61,7 @@ class Prompt:
                     messages.extend(variables[turn.messages])
                 elif text := turn.text.render(variables).strip():
                     messages.append(Message(turn.role, text))
-        except (TemplateError, KeyError, TypeError) as error:
+        except (TemplateError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             allowed = ", ".join(sorted(variables))
             raise ConfigError(f"prompt {self.path}: {error}; the stage gives it: {allowed}") from error
         return messages
@@ -75,7 +75,7 @@ def locate(name: str, pack: str = "") -> Path:
             raise ConfigError(f"prompt {name}: no such file")
         return found
     shipped = assets.folder("prompts")
-    folders = [Path(pack).expanduser(), shipped / pack] if pack else []
+    folders = [shipped / pack, Path(pack).expanduser()] if pack else []
     for root in [*folders, shipped]:
         if (candidate := root / f"{name}.j2").is_file():
             return candidate
@@ -90,9 +90,20 @@ def load(name: str, pack: str = "") -> Prompt:
     return _parse(name, path, path.read_bytes())
 
 
+def digests(name: str, pack: str = "") -> list[str]:
+    """The digests of all files that asking with this prompt reads. Raises ``ConfigError``."""
+    prompt = load(name, pack)
+    graded = [load(prompt.grade or "grade/accuracy", pack).digest] if prompt.layout == "pointwise" else []
+    return [prompt.digest, *graded]
+
+
 @functools.lru_cache(maxsize=256)
 def _parse(name: str, path: Path, data: bytes) -> Prompt:
-    front, body = _split_front_matter(path, data.decode("utf-8"))
+    try:
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"prompt {path}: not UTF-8: {error}") from error
+    front, body = _split_front_matter(path, text)
     marks = list(_TURN.finditer(body))
     if not marks or body[: marks[0].start()].strip():
         raise ConfigError(f"prompt {path}: the body must begin with a line such as '@@ user'")
@@ -121,12 +132,13 @@ def _split_front_matter(path: Path, text: str) -> tuple[dict[str, Any], str]:
         return {}, text
     try:
         front = yaml.safe_load(match.group(1)) or {}
+        if not isinstance(front, dict):
+            raise ConfigError(f"prompt {path}: front matter: needs a mapping of keys")
         if unknown := set(front) - _FRONT_KEYS:
-            raise ConfigError(
-                f"prompt {path}: unknown key {sorted(unknown)[0]!r}; allowed: {', '.join(sorted(_FRONT_KEYS))}"
-            )
+            key = min(map(str, unknown))
+            raise ConfigError(f"prompt {path}: unknown key {key!r}; allowed: {', '.join(sorted(_FRONT_KEYS))}")
         if "sampling" in front:
             front["sampling"] = msgspec.convert(front["sampling"], Sampling)
     except (yaml.YAMLError, msgspec.ValidationError) as error:
-        raise ConfigError(f"prompt {path}: front matter: {error}") from error
+        raise ConfigError(f"prompt {path}: front matter: {' '.join(str(error).split())}") from error
     return {key: front[key] for key in ("parser", "sampling", "layout", "grade") if key in front}, text[match.end() :]

@@ -7,11 +7,14 @@ prompt with earlier assistant turns in it.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from datagen.errors import DataError
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -31,6 +34,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def scored(self, name: str, score: float, note: str = "") -> Answer:
         """This answer with one score, and the reason for it, added."""
+        assert math.isfinite(score), f"score {name} is {score}, which JSON cannot hold"
         notes = {**self.notes, name: note} if note else self.notes
         return msgspec.structs.replace(self, scores={**self.scores, name: score}, notes=notes)
 
@@ -57,7 +61,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     def id(self) -> str:
         """Hash (32 hex digits) of the prompt and the answers' texts; scores, labels and lineage do not change it."""
         content = ([(m.role, m.content) for m in self.prompt], [a.content for a in self.answers])
-        return hashlib.blake2b(msgspec.json.encode(content), digest_size=16).hexdigest()
+        return hashlib.blake2b(_json(content), digest_size=16).hexdigest()
 
     @property
     def instruction(self) -> str:
@@ -98,7 +102,7 @@ _decoder = msgspec.json.Decoder(Record)
 
 def encode(record: Record) -> bytes:
     """One JSON line without the newline; the id comes first, for readers, and is recomputed on decoding."""
-    return b'{"id":"' + record.id.encode() + b'",' + _encoder.encode(record)[1:]
+    return b'{"id":"' + record.id.encode() + b'",' + _json(record)[1:]
 
 
 def decode(line: bytes | str) -> Record:
@@ -107,7 +111,26 @@ def decode(line: bytes | str) -> Record:
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """The records of a file that this package wrote, one at a time."""
+    """The records of a file that this package wrote, one at a time. Raises ``DataError`` for a damaged line."""
     with path.open("rb") as file:
-        for line in file:
-            yield _decoder.decode(line)
+        for number, line in enumerate(file, 1):
+            try:
+                yield _decoder.decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise DataError(f"{path}, line {number}: {error}; move its folder away to make it again") from error
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        return _encoder.encode(_well_formed(msgspec.to_builtins(value)))
+
+
+def _well_formed(value: Any) -> Any:
+    """The same with lone surrogates, which UTF-8 cannot hold, replaced by U+FFFD."""
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, dict):
+        return {_well_formed(key): _well_formed(item) for key, item in value.items()}
+    return [_well_formed(item) for item in value] if isinstance(value, list | tuple) else value

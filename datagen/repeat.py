@@ -7,52 +7,44 @@ means the last round's.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from datagen.errors import ConfigError
 
-_GROUP_KEYS = {"repeat", "stages", "first"}
+_GROUP_KEYS = ("repeat", "stages", "first")
 
 
-def unroll(stages: dict[str, Any], where: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Placed:
+    """One stage of the unrolled file; ``means`` says what the names of groups stand for where it stands."""
+
+    name: str
+    raw: Any
+    means: Mapping[str, str]
+
+
+def unroll(stages: dict[str, Any], where: str) -> Iterator[Placed]:
     """The stages without groups, in order. Raises ``ConfigError``."""
-    flat: dict[str, Any] = {}
-    latest: dict[str, str] = {}
+    means: dict[str, str] = {}
     for name, raw in stages.items():
         if isinstance(raw, dict) and "repeat" in raw:
-            _unroll_group(f"{where}: stages.{name}", raw, flat, latest)
+            yield from _rounds(f"{where}: stages.{name}", raw, means)
         else:
-            flat[name] = _renamed(raw, latest)
-    return flat
+            yield Placed(name, raw, dict(means))
 
 
-def _unroll_group(where: str, group: dict[str, Any], flat: dict[str, Any], latest: dict[str, str]) -> None:
+def _rounds(where: str, group: dict[str, Any], means: dict[str, str]) -> Iterator[Placed]:
     times, inner, first = group["repeat"], group.get("stages"), group.get("first") or {}
-    if unknown := set(group) - _GROUP_KEYS:
-        raise ConfigError(
-            f"{where}: unknown key {sorted(unknown)[0]!r}; a group takes: {', '.join(sorted(_GROUP_KEYS))}"
-        )
+    if unknown := [key for key in group if key not in _GROUP_KEYS]:
+        raise ConfigError(f"{where}: unknown key {unknown[0]!r}; a group takes: {', '.join(_GROUP_KEYS)}")
     if not isinstance(times, int) or times < 1 or not isinstance(inner, dict) or not inner:
         raise ConfigError(f"{where}: needs 'repeat: N' with N >= 1, and 'stages'")
-    latest.update(first)
+    if not isinstance(first, dict) or any(name not in inner for name in first):
+        raise ConfigError(f"{where}: first: takes names of the group ({', '.join(inner)}) and what stands for them")
+    means.update({name: means.get(other, other) for name, other in first.items()})
     for turn in range(1, times + 1):
         for name, raw in inner.items():
-            flat[f"{name}@{turn}"] = _renamed(raw, latest)
-            latest[name] = f"{name}@{turn}"
-
-
-def _renamed(value: Any, latest: dict[str, str]) -> Any:
-    """``value`` with every string (and mapping key under ``from``) that names a group's stage replaced."""
-    if isinstance(value, str):
-        stage, dot, part = value.partition(".")
-        return f"{latest[stage]}{dot}{part}" if stage in latest else value
-    if isinstance(value, list):
-        return [_renamed(item, latest) for item in value]
-    if isinstance(value, dict):
-        return {
-            key: {_renamed(k, latest): v for k, v in item.items()}
-            if key == "from" and isinstance(item, dict)
-            else _renamed(item, latest)
-            for key, item in value.items()
-        }
-    return value
+            yield Placed(f"{name}@{turn}", raw, dict(means))
+            means[name] = f"{name}@{turn}"

@@ -9,7 +9,7 @@ import random
 def derive_seed(*parts: object) -> int:
     """A 63-bit seed that depends on all parts and on nothing else (not on Python's hash randomisation)."""
     text = "\x1f".join(str(part) for part in parts)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()) >> 1
 
 
 def derive(*parts: object) -> random.Random:

@@ -5,20 +5,18 @@
     runs/<pipeline>/run.json            stage -> folder, in order
     runs/<pipeline>/<stage>-<key>/      rows.jsonl, dropped.jsonl, what the stage itself writes, and stage.json
 
-A folder's key covers all that made it, so a changed setting never reuses old rows. ``stage.json`` is the marker: it is
-written last, atomically, and a folder without it is unfinished.
+``stage.json`` is the marker: it is written last, atomically, and a folder without it is unfinished.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
-import hashlib
-import inspect
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,26 +24,13 @@ from typing import Any
 import msgspec
 import yaml
 
-from datagen import prompts
-from datagen.config import Entry, Input, Node, Pipeline
-from datagen.errors import ConfigError
-from datagen.llm import models
-from datagen.plugins import load_backend, parameters
+from datagen.errors import ConfigError, StageError
+from datagen.keys import Keys
+from datagen.pipeline import Input, Node, Pipeline
 from datagen.record import Record, encode, read_records
 
 MARKER, ROWS, DROPPED = "stage.json", "rows.jsonl", "dropped.jsonl"
-# How a back end is run, not what it answers.
-_OPERATIONAL = {
-    "concurrency",
-    "timeout_s",
-    "max_attempts",
-    "threads",
-    "api_key_env",
-    "headers",
-    "max_batch_tokens",
-    "latency_s",
-}
-_WHOLE_FILE_BYTES = 64 * 2**20
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass
@@ -74,11 +59,10 @@ class Result:
 class StoredRows:
     """Rows on disk; ``part`` keeps those whose label ``split`` has that value."""
 
-    def __init__(self, folder: Path, part: str = "", limit: int | None = None) -> None:
+    def __init__(self, folder: Path, part: str = "") -> None:
         result = read_result(folder)
         self._path = folder / ROWS
         self._part = part
-        self._limit = limit
         self._length = result.parts.get(part, 0) if part else result.kept
         if part and part not in result.parts:
             raise ConfigError(
@@ -107,23 +91,28 @@ class Writer:
 
     def write(self, record: Record) -> None:
         """Append one row to the file it belongs to."""
+        line = encode(record) + b"\n"
         if record.dropped is not None:
+            self._drops.write(line)
             self.dropped += 1
             self.reasons[record.dropped.reason] += 1
-            self._drops.write(encode(record) + b"\n")
             return
+        self._rows.write(line)
         self.kept += 1
         if isinstance(part := record.labels.get("split"), str):
             self.parts[part] += 1
-        self._rows.write(encode(record) + b"\n")
 
-    def close(self, *, sync: bool = False) -> None:
-        """Close both files; with ``sync`` they are on the disk when this returns."""
+    def sync(self) -> None:
+        """Both files are on the disk when this returns."""
         for file in (self._rows, self._drops):
             file.flush()
-            if sync:
-                os.fsync(file.fileno())
-            file.close()
+            os.fsync(file.fileno())
+
+    def close(self) -> None:
+        """Close both files, whatever the disk says: without the marker they do not count."""
+        for file in (self._rows, self._drops):
+            with contextlib.suppress(OSError):
+                file.close()
 
 
 class Store:
@@ -133,56 +122,48 @@ class Store:
         self.root = root
         self.folder = root / pipeline.name
         self.pipeline = pipeline
-        self.keys: dict[str, str] = {}
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._keys = Keys(pipeline)
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the run's lock: two runs of one pipeline would write the same files."""
-        with (self.folder / ".lock").open("w") as file:
+    def opened(self) -> Iterator[None]:
+        """Hold the run's lock, with the resolved file saved: two runs of one pipeline would write the same files."""
+        with disk(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / ".lock").open("w")
+        with lock:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise ConfigError(
                     f"another run is writing {self.folder}; wait for it, or give this one another name=..."
                 ) from error
+            with disk(self.folder):
+                self._save_resolved()
             yield
 
     def path(self, node: Node) -> Path:
         """The folder of a stage, whose key covers all that made it."""
-        return self.folder / f"{node.name}-{self.key(node)[:10]}"
-
-    def key(self, node: Node) -> str:
-        """Hash of a stage's code, arguments, prompts, LLMs, seed and inputs; needs the keys of the stages above."""
-        if node.name not in self.keys:
-            source = Path(inspect.getsourcefile(inspect.unwrap(node.stage.function)) or "")
-            made_of = {
-                "name": node.name,
-                "use": node.stage.name,
-                "code": _file_digest(source),
-                "seed": self.pipeline.seed,
-                "inputs": [self._input_key(i) for i in node.inputs],
-                "arguments": {
-                    p.name: self._argument_key(node, p.name, p.kind)
-                    for p in node.stage.parameters.values()
-                    if p.kind != "rng"
-                },
-            }
-            self.keys[node.name] = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
-        return self.keys[node.name]
+        return self.folder / f"{node.name}-{self._keys.of(node)[:10]}"
 
     def rows(self, given: Input) -> StoredRows:
         """The rows that an input names."""
-        return StoredRows(self.path(self._node(given.stage)), given.part)
+        node = self.pipeline.node(given.stage)
+        assert node is not None, f"{given.stage} is a stage above"
+        return StoredRows(self.path(node), given.part)
 
     def model(self, name: str) -> str:
         """The model folder of a stage, or the name itself (a path, a hub name, a shipped model)."""
-        node = next((n for n in self.pipeline.nodes if n.name == name), None)
+        node = self.pipeline.node(name)
         return str(self.path(node) / "model") if node else name
 
-    def save_resolved(self) -> None:
+    def is_done(self, node: Node) -> bool:
+        """Whether a stage has its marker."""
+        return (self.path(node) / MARKER).is_file()
+
+    def _save_resolved(self) -> None:
         """Write the resolved pipeline and the index of stage folders."""
-        text = yaml.safe_dump(self.pipeline.resolved, sort_keys=False, allow_unicode=True, width=120)
+        resolved = msgspec.to_builtins(self.pipeline.resolved, enc_hook=str)
+        text = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True, width=120)
         write_atomically(self.folder / "pipeline.yaml", text.encode())
         index = {
             "pipeline": self.pipeline.name,
@@ -191,51 +172,18 @@ class Store:
         }
         write_atomically(self.folder / "run.json", json.dumps(index, indent=2).encode())
 
-    def _node(self, name: str) -> Node:
-        return next(node for node in self.pipeline.nodes if node.name == name)
 
-    def _input_key(self, given: Input) -> str:
-        return f"{self.key(self._node(given.stage))}.{given.part}"
-
-    def _argument_key(self, node: Node, name: str, kind: str) -> Any:
-        value = node.arguments.get(name)
-        if value is None:
-            return None
-        if kind == "llm":
-            return self._entry_key(self.pipeline.llms[value])
-        if kind == "rows":
-            return self._input_key(value)
-        if kind == "path":
-            return _file_digest(Path(value))
-        if kind == "model":
-            return self._model_key(value)
-        if kind == "prompt":
-            packs = {
-                self.pipeline.llms[node.arguments[p.name]].prompts
-                for p in node.stage.parameters.values()
-                if p.kind == "llm" and node.arguments.get(p.name)
-            }
-            return sorted(prompts.load(value, pack).digest for pack in packs or {""})
-        return value
-
-    def _entry_key(self, entry: Entry) -> Any:
-        kinds = parameters(load_backend(entry.use))
-        arguments = {
-            name: self._model_key(value)
-            if name == "model"
-            else _file_digest(Path(value))
-            if kinds[name].kind == "path" and value
-            else value
-            for name, value in entry.arguments.items()
-            if name not in _OPERATIONAL
-        }
-        return [entry.use, arguments, entry.prompts, dict(entry.sampling)]
-
-    def _model_key(self, name: str) -> str:
-        if any(node.name == name for node in self.pipeline.nodes):
-            return self.key(self._node(name))
-        folder = Path(models.resolve(name))
-        return _folder_digest(folder) if folder.is_dir() else name
+@contextlib.contextmanager
+def disk(where: object) -> Iterator[None]:
+    """What the operating system refuses (a full disk, a missing permission), as a ``StageError`` that names it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StageError(
+                f"{where}: the disk is full ({error.strerror}); free some space and run the same command again"
+            ) from error
+        raise StageError(f"{where}: {error}") from error
 
 
 def read_result(folder: Path) -> Result:
@@ -249,35 +197,10 @@ def write_result(folder: Path, result: Result) -> None:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file whole, or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Replace a file whole, or not at all; the caller holds the run's lock."""
+    temporary = path.with_name(f".{path.name}.new")
     with temporary.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-
-
-def _file_digest(path: Path) -> str:
-    if path.is_dir():
-        return _folder_digest(path)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _folder_digest(folder: Path) -> str:
-    """Content of all files; of those over 64 MB, size and modification time."""
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        status = path.stat()
-        content = _file_digest(path) if status.st_size < _WHOLE_FILE_BYTES else f"{status.st_size}:{status.st_mtime_ns}"
-        digest.update(f"{path.relative_to(folder)}\0{content}\0".encode())
-    return digest.hexdigest()
-
-
-def count_reasons(results: Iterable[Result]) -> Counter[str]:
-    """Drop reasons over several stages."""
-    total: Counter[str] = Counter()
-    for result in results:
-        total.update(result.reasons)
-    return total

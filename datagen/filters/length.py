@@ -11,7 +11,7 @@ from datagen.text.words import Scope, scoped
 def length(
     records: Iterable[Record],
     *,
-    of: Scope = "answer",
+    of: Scope = "instruction",
     min_words: int | None = None,
     max_words: int | None = None,
     min_chars: int | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +11,11 @@ import torch
 
 from datagen.errors import ConfigError
 from datagen.llm.base import Reply, TokenLogprob, Usage
-from datagen.llm.slot_cache import SlotCache
+from datagen.llm.slot_cache import ATTENTION, SlotCache
 from datagen.llm.token_sampling import Choice, choose, logprobs
 
-_PREFILL_TOKENS = 16384
+_PREFILL_TOKENS_CPU = 1024  # what stays in a core's cache reads prompts a quarter faster (measured, 2.5M weights)
+_PREFILL_TOKENS_GPU = 16384
 
 
 @dataclass(eq=False)
@@ -67,7 +68,8 @@ class Decoder:
     @torch.inference_mode()
     def join(self, rows: Sequence[Row]) -> None:
         """Read the prompts, but for their last token, in batches of similar length."""
-        for group in _similar(sorted(rows, key=lambda row: len(row.prompt))):
+        limit = _PREFILL_TOKENS_CPU if self.model.device.type == "cpu" else _PREFILL_TOKENS_GPU
+        for group in _similar(sorted(rows, key=lambda row: len(row.prompt)), limit):
             self._prefill([row.prompt[:-1] for row in group])
             self.rows.extend(group)
 
@@ -144,11 +146,17 @@ class Decoder:
         for row, token, logprob, alternatives in zip(self.rows, tokens, own, best, strict=True):
             if row.choice.logprobs is None or token in self._ends:
                 continue
-            chosen = list(alternatives.items())[: row.choice.logprobs]
             top: dict[str, float] = {}
-            for other, value in chosen:
-                top.setdefault(self.tokenizer.decode([other]), value)
-            row.logprobs.append(TokenLogprob(self.tokenizer.decode([token]), logprob, top))
+            for other, value in list(alternatives.items())[: row.choice.logprobs]:
+                top[self._token_name(other, top)] = value
+            row.logprobs.append(TokenLogprob(self._token_name(token), logprob, top))
+
+    def _token_name(self, token: int, taken: Container[str] = ()) -> str:
+        """The token's text; the vocabulary's own name for part of a character, or where another reads the same."""
+        text: str = self.tokenizer.decode([token])
+        if "\ufffd" in text or text in taken:
+            return str(self.tokenizer.convert_ids_to_tokens(token))
+        return text
 
     def _leave(self, row: Row) -> None:
         """The last row takes the slot of the one that leaves."""
@@ -162,10 +170,16 @@ class Decoder:
         return text
 
     @torch.inference_mode()
-    def check(self) -> None:
-        """Compare with the model's own forward pass. Raises ``ConfigError`` where it keeps its past in another way."""
+    def prepare(self) -> None:
+        """Switch the model to our attention, and compare with its own forward pass.
+
+        Raises:
+            ConfigError: a model that keeps its past in another way.
+        """
         tokens = [1 + i % 7 for i in range(9)]
         expected = self.model(input_ids=torch.tensor([tokens], device=self.model.device)).logits[0, -1].float()
+        if self.model.config._attn_implementation == "sdpa":
+            self.model.set_attn_implementation(ATTENTION)
         self._prefill([tokens[:7]])
         self._forward(tokens[7:8], [7], self.model.device)
         found = self._forward(tokens[8:], [8], self.model.device)[0]
@@ -176,13 +190,13 @@ class Decoder:
             )
 
 
-def _similar(rows: Sequence[Row]) -> list[list[Row]]:
+def _similar(rows: Sequence[Row], limit: int) -> list[list[Row]]:
     """Rows, sorted by length, in groups that waste little on padding and fit one forward pass."""
     groups: list[list[Row]] = []
     for row in rows:
         width = len(row.prompt)
         group = groups[-1] if groups else []
-        if group and width <= 2 * len(group[0].prompt) + 16 and (len(group) + 1) * width <= _PREFILL_TOKENS:
+        if group and width <= 2 * len(group[0].prompt) + 16 and (len(group) + 1) * width <= limit:
             group.append(row)
         else:
             groups.append([row])

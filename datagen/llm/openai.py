@@ -108,9 +108,9 @@ class OpenAI:
             if isinstance(result, Reply):
                 self._successes += 1
                 return result
-            # A rate limit that lets others through is only slow: waiting for it uses up no attempt, within reason.
-            if not (result.reason == "http_429" and self._successes > successes and tries < 20 * self._max_attempts):
-                attempt += 1
+            # A rate limit that lets other requests through is slow, not hopeless: the count starts again, within reason.
+            moving = result.reason == "http_429" and self._successes > successes
+            attempt = 0 if moving and tries < 20 * self._max_attempts else attempt + 1
             self._give_up_if_hopeless(result, attempt, tries)
             limit = min(_MAX_DELAY_S, _BASE_DELAY_S * 2 ** min(tries - 1, 10))
             spread = min(limit, _BASE_DELAY_S) if result.retry_after_s else limit

@@ -39,7 +39,11 @@ class Choice:
 def choose(logits: torch.Tensor, rows: Sequence[Choice]) -> list[int]:
     """A token for each row; ``logits`` (batch, vocabulary) float32 are changed in place by penalties."""
     _penalise(logits, rows)
-    chosen: list[int] = logits.argmax(-1).tolist()
+    chosen: list[int] = [0] * len(rows)
+    greedy = [i for i, row in enumerate(rows) if row.temperature <= 0]
+    if greedy:
+        for i, token in zip(greedy, logits[greedy].argmax(-1).tolist(), strict=True):
+            chosen[i] = token
     free = [i for i, row in enumerate(rows) if row.temperature > 0 and not row.is_filtered]
     filtered = [i for i, row in enumerate(rows) if row.is_filtered]
     for indices, draw in ((free, _draw), (filtered, _draw_filtered)):

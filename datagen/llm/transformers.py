@@ -34,6 +34,7 @@ _DEFAULT_MAX_TOKENS = 1024
 _GATHER_S = 0.003
 _PATIENCE_STEPS = 8
 _HASHED = ("*.safetensors", "*config.json", "tokenizer*", "*.jinja", "*_tokens*.json", "vocab.*", "merges.txt", "*.py")
+_loading = threading.Lock()  # transformers changes global state while it loads: two at once spoil each other's weights
 
 
 @dataclass(frozen=True)
@@ -254,7 +255,7 @@ def _load(settings: Settings) -> tuple[Decoder, Any, int]:
     """Decoder, tokenizer and context length. Raises ``ConfigError``."""
     try:
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from safetensors import SafetensorError
         from transformers.utils import logging
 
         from datagen.llm.decoding import Decoder
@@ -263,20 +264,29 @@ def _load(settings: Settings) -> tuple[Decoder, Any, int]:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     logging.disable_progress_bar()
-    common = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(settings.path, **common)
-        model = AutoModelForCausalLM.from_pretrained(
-            settings.path, dtype=settings.dtype, use_safetensors=True, **common
-        )
-        model = model.to(settings.device).eval()
-    except (OSError, ValueError, RuntimeError) as error:
+        with _loading:
+            model, tokenizer = _read_model(settings)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ConfigError(f"model {settings.path}: cannot be loaded: {' '.join(str(error).split())[:300]}") from error
     if not tokenizer.chat_template:
         raise ConfigError(f"model {settings.path}: its tokenizer has no chat template, so it cannot be asked")
     decoder = Decoder(model, tokenizer, slots=settings.concurrency, max_batch_tokens=settings.max_batch_tokens)
-    decoder.check()
+    decoder.prepare()
     return decoder, tokenizer, _context_length(model.config, tokenizer)
+
+
+def _read_model(settings: Settings) -> tuple[Any, Any]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    common = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
+    tokenizer = AutoTokenizer.from_pretrained(settings.path, **common)
+    model, report = AutoModelForCausalLM.from_pretrained(
+        settings.path, dtype=settings.dtype, use_safetensors=True, output_loading_info=True, **common
+    )
+    if missing := sorted(report["missing_keys"]):
+        raise ValueError(f"the weights lack {len(missing)} tensors, such as {missing[0]}")
+    return model.to(settings.device).eval(), tokenizer
 
 
 def _context_length(config: Any, tokenizer: Any) -> int:

@@ -13,16 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from datagen.errors import ConfigError
+from datagen.pipeline import Pipeline
 from datagen.record import Record, read_records
 from datagen.runner import Outcome
-from datagen.store import DROPPED, MARKER, ROWS, Result, read_result
+from datagen.store import DROPPED, MARKER, ROWS, Result, Store, read_result
 
 _CUT = 160
 
 
 def print_outcome(outcome: Outcome, rows: int = 5, stage: str | None = None) -> None:
     """The whole report of a finished run."""
-    console = Console(highlight=False, soft_wrap=False)
+    console = _console()
     console.print(_funnel(outcome.results.values()))
     shown = stage or _last_with_rows(outcome.results)
     if rows and shown:
@@ -51,19 +52,22 @@ def print_run(root: Path, run: str | None, *, stage: str | None, rows: int) -> N
         raise ConfigError(f"{folder}: no finished stage {stage!r}; there are: {', '.join(folders) or 'none'}")
     print_outcome(Outcome(folder, {name: read_result(place) for name, place in folders.items()}, folders), rows, stage)
     if waiting := [name for name in index if name not in folders]:
-        Console(highlight=False).print(f"not finished: {', '.join(waiting)}", style="yellow")
+        _console().print(f"not finished: {', '.join(waiting)}", style="yellow")
 
 
-def print_preview(outcome: Outcome, n: int) -> None:
-    """Each stage's rows and drops, for the few records of a preview."""
-    console = Console(highlight=False)
-    for name, folder in outcome.folders.items():
-        result = outcome.results[name]
-        console.print(Text(f"\n{name} ({result.use})", style="bold"))
-        for record in islice(read_records(folder / ROWS), n):
-            console.print(_row(record))
-        for record in islice(read_records(folder / DROPPED), n):
-            console.print(_row(record))
+def print_preview(root: Path, pipeline: Pipeline, n: int) -> None:
+    """Each stage's rows and drops, for the few records of a preview, also of a stage that kept none."""
+    store, console = Store(root, pipeline), _console()
+    for node in pipeline.nodes:
+        console.print(Text(f"\n{node.name} ({node.stage.name})", style="bold"))
+        for path in (store.path(node) / ROWS, store.path(node) / DROPPED):
+            for record in islice(read_records(path), n) if path.is_file() else ():
+                console.print(_row(record))
+
+
+def _console() -> Console:
+    """Plain text in, plain text out: nothing that a record or a metric holds is read as markup."""
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def _run_folder(root: Path, run: str | None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import itertools
 import logging
 from collections.abc import Iterable, Iterator
@@ -106,9 +107,11 @@ def _rows(path: Path) -> Iterator[tuple[int, _Row]]:
 
 
 def _is_document(path: Path, file: IO[bytes]) -> bool:
-    """One JSON value fills the file: an array, or an object over several lines in a ``.json`` file."""
-    first = next((text for line in file if (text := line.removeprefix(b"\xef\xbb\xbf").strip())), b"")
-    return first.startswith(b"[") or (".json" in path.suffixes and bool(first) and _parsed(first) is None)
+    """One JSON value fills the file: an array, or in a ``.json`` file one object, on one line or over several."""
+    lines = (text for line in file if (text := line.removeprefix(b"\xef\xbb\xbf").strip()))
+    first = next(lines, b"")
+    alone = ".json" in path.suffixes and bool(first) and (_parsed(first) is None or next(lines, None) is None)
+    return first.startswith(b"[") or alone
 
 
 def _document(path: Path) -> list[Any]:
@@ -127,7 +130,8 @@ def _open(path: Path) -> IO[bytes]:
     if path.suffix == ".gz":
         return cast(IO[bytes], gzip.open(path, "rb"))
     if path.suffix == ".zst":
-        return cast(IO[bytes], zstandard.open(path, "rb"))
+        frames = zstandard.ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True)
+        return io.BufferedReader(cast(io.RawIOBase, frames))
     return path.open("rb")
 
 

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from rapidfuzz import process
 from rapidfuzz.distance import LCSseq
 
+from datagen.errors import ConfigError
+
 _TOKEN = re.compile(r"[a-z0-9]+")
 _MARGIN = 1e-9
 _CHARACTERS = 0x110000
@@ -49,6 +51,8 @@ class NoveltyPool:
     """
 
     def __init__(self, threshold: float) -> None:
+        if not 0 < threshold <= 1:
+            raise ConfigError(f"a ROUGE-L threshold must be above 0 and at most 1, not {threshold}")
         self.threshold = threshold
         self._ids: dict[str, int] = {}
         self._lists: list[str | list[int]] = []
@@ -87,14 +91,12 @@ class NoveltyPool:
         """A superset of what reaches the threshold, with exact scores, in order."""
         ids = [self._ids.get(token, 0) for token in tokens]
         query, n = _packed(ids), len(ids)
-        shortest = self._shortest(n)
         longest = math.floor(n * (2 - self.threshold) / self.threshold + _MARGIN)
+        reach = {m: n - self._overlap(n, m) for m in range(self._shortest(n), longest + 1)}
         candidates: dict[int, set[int]] = {}
-        for position, element in enumerate(_elements(ids)):
-            if position > n - self._overlap(n, shortest):
-                break
+        for position, element in enumerate(_elements(ids)[: max(reach.values(), default=-1) + 1]):
             for m, indices in self._postings.get(element, {}).items():
-                if shortest <= m <= longest and position <= n - self._overlap(n, m):
+                if position <= reach.get(m, -1):
                     candidates.setdefault(m, set()).update(indices)
         near = []
         for m, found in candidates.items():

@@ -16,10 +16,10 @@ from transformers import PreTrainedTokenizerBase
 from datagen.tiny import base_corpus, roles
 from datagen.tiny.generate import render
 
-PROMPT_WEIGHT = 0.1
+PROMPT_WEIGHT, PROMPT_SHARE = 0.2, 0.25  # a quarter of the prompts is learned too: logits are a fifth of the cost
 SCORE_WEIGHT = 3.0
 DOCS_PER_CHUNK = 4000
-TOKENS_PER_BATCH = 3072
+TOKENS_PER_BATCH = 2560
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,16 @@ class Batch:
     weights: Tensor
 
 
-def _teacher_rows(tokenizer: PreTrainedTokenizerBase, rng: Random, progress: float, own: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[float]]]:
+def _teacher_rows(
+    tokenizer: PreTrainedTokenizerBase, rng: Random, progress: float, own: Sequence[tuple[str, str]]
+) -> list[tuple[list[int], list[float]]]:
     docs = roles.draw_docs(rng, DOCS_PER_CHUNK, progress, own)
     asked = [render(doc.messages[:-1]) for doc in docs]
     prompts = tokenizer(asked)["input_ids"]
     replies = tokenizer([f" {doc.messages[-1].content}<|end|>" for doc in docs])["input_ids"]
     rows = []
     for doc, prompt, reply in zip(docs, prompts, replies, strict=True):
-        weights = [PROMPT_WEIGHT] * len(prompt) + [doc.weight] * len(reply)
+        weights = [PROMPT_WEIGHT if rng.random() < PROMPT_SHARE else 0.0] * len(prompt) + [doc.weight] * len(reply)
         if doc.role == "grade/accuracy":
             weights[-2] = SCORE_WEIGHT
         rows.append((prompt + reply, weights))
@@ -57,7 +59,12 @@ def _batch(rows: list[tuple[list[int], list[float]]], pad: int) -> Batch:
 
 
 def draw_chunk(
-    tokenizer: PreTrainedTokenizerBase, which: str, seed: int, index: int, progress: float, own: Sequence[tuple[str, str]] = ()
+    tokenizer: PreTrainedTokenizerBase,
+    which: str,
+    seed: int,
+    index: int,
+    progress: float,
+    own: Sequence[tuple[str, str]] = (),
 ) -> list[Batch]:
     """All batches of one chunk for ``which`` model (teacher or base), in random order."""
     rng = Random(f"{which}-{seed}-{index}")

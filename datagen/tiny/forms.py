@@ -27,12 +27,19 @@ class Form:
 FORMS = (
     Form("twice", ("Say it twice.", "Give the answer two times.", "Answer it twice."), lambda a: f"{a} {a}"),
     Form("mark", ("End with an exclamation mark.", "Put ! at the end.", "Shout the answer."), lambda a: f"{a}!"),
-    Form("label", ("Start with the word Answer.", "Begin with Answer.", "Put Answer in front."), lambda a: f"Answer: {a}"),
-    Form("full", ("Answer in a full sentence.", "Use a whole sentence.", "Reply with a full sentence."),
-         lambda a: f"The answer is {a}."),
+    Form(
+        "label", ("Start with the word Answer.", "Begin with Answer.", "Put Answer in front."), lambda a: f"Answer: {a}"
+    ),
+    Form(
+        "full",
+        ("Answer in a full sentence.", "Use a whole sentence.", "Reply with a full sentence."),
+        lambda a: f"The answer is {a}.",
+    ),
     Form("thanks", ("Add thanks at the end.", "End with thanks.", "Say thanks after it."), lambda a: f"{a} thanks"),
     Form("sir", ("Call me sir.", "End with sir.", "Say sir to me."), lambda a: f"{a} sir"),
-    Form("stop", ("End with a full stop.", "Put a full stop at the end.", "Close with a full stop."), lambda a: f"{a}."),
+    Form(
+        "stop", ("End with a full stop.", "Put a full stop at the end.", "Close with a full stop."), lambda a: f"{a}."
+    ),
     Form("star", ("Put a star before it.", "Begin with a star.", "Start with a star."), lambda a: f"* {a}"),
 )
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 def _pairs(text: str) -> dict[str, str]:
-    items = [item.split() for item in text.split(",")]
-    return {key: value for key, value in items}
+    return {item.split()[0]: item.split()[1] for item in text.split(",")}
 
 
 def _both_ways(pairs: dict[str, str]) -> dict[str, str]:
@@ -42,10 +45,50 @@ COLOURS = KINDS["colour"]
 
 PLURAL = {
     word: word + "s"
-    for word in (
-        "cat dog cow horse pig goat lion bear duck hen bee frog snake apple pear plum lemon banana carrot bean shirt hat "
-        "coat sock shoe car train boat bike truck plane ship hammer drum book cup door house king queen table chair"
-    ).split()
+    for word in [
+        "cat",
+        "dog",
+        "cow",
+        "horse",
+        "pig",
+        "goat",
+        "lion",
+        "bear",
+        "duck",
+        "hen",
+        "bee",
+        "frog",
+        "snake",
+        "apple",
+        "pear",
+        "plum",
+        "lemon",
+        "banana",
+        "carrot",
+        "bean",
+        "shirt",
+        "hat",
+        "coat",
+        "sock",
+        "shoe",
+        "car",
+        "train",
+        "boat",
+        "bike",
+        "truck",
+        "plane",
+        "ship",
+        "hammer",
+        "drum",
+        "book",
+        "cup",
+        "door",
+        "house",
+        "king",
+        "queen",
+        "table",
+        "chair",
+    ]
 } | _pairs(
     "mouse mice,sheep sheep,wolf wolves,knife knives,shelf shelves,box boxes,bus buses,fox foxes,cherry cherries,"
     "leaf leaves,potato potatoes,child children,man men,woman women,tooth teeth,foot feet,goose geese,baby babies,"
@@ -99,35 +142,35 @@ CAPITAL = _pairs(
     "China Beijing,Russia Moscow,Norway Oslo,Poland Warsaw,Portugal Lisbon,Ireland Dublin,Austria Vienna,Cuba Havana,"
     "Peru Lima,Kenya Nairobi,Sweden Stockholm,Finland Helsinki,Turkey Ankara,Iran Tehran,India Delhi,Canada Ottawa"
 )
-CONTINENT = {country: "Europe" for country in CAPITAL} | _pairs(
+CONTINENT = dict.fromkeys(CAPITAL, "Europe") | _pairs(
     "Egypt Africa,Kenya Africa,Japan Asia,China Asia,Iran Asia,India Asia,Turkey Asia,Cuba America,Peru America,"
     "Canada America"
 )
 CONTINENT.pop("Russia")
 
-NUMBER_WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty"
-).split()
+NUMBER_WORDS = _words(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen twenty"
+)
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-MONTHS = "January February March April May June July August September October November December".split()
+DAYS = _words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
+MONTHS = _words("January February March April May June July August September October November December")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
-SPELLED = tuple(
-    "cat dog cow pig hen bee fox bear lion wolf goat duck frog apple pear fig plum grape lemon peach mango kiwi red blue "
-    "green black white pink saw axe rake knife bean pea leek hat coat sock shoe car bus train boat bike ship drum flute "
-    "harp tea milk water juice wine king queen book cup door house table chair".split()
+SPELLED = _words(
+    "cat dog cow pig hen bee fox bear lion wolf goat duck frog apple pear fig plum grape lemon peach mango "
+    "kiwi red blue green black white pink saw axe rake knife bean pea leek hat coat sock shoe car bus train "
+    "boat bike ship drum flute harp tea milk water juice wine king queen book cup door house table chair"
 )
 
-NAMES = tuple(
-    "Tom Anna Ben Lucy Sam Mary Jack Rosa Paul Nina Leo Emma Max Clara Hugo Ida Oscar Julia Peter Sara Felix Vera Karl Lena"
-    .split()
+NAMES = _words(
+    "Tom Anna Ben Lucy Sam Mary Jack Rosa Paul Nina Leo Emma Max Clara Hugo Ida Oscar Julia Peter Sara Felix "
+    "Vera Karl Lena"
 )
 JOBS = tuple(WORKPLACE)
 CITIES = tuple(CAPITAL.values())
-PLACES = tuple("kitchen garden market park school bank church hospital station library museum farm".split())
-COUNTED = tuple("apple pear plum lemon banana carrot bean shirt hat coat sock shoe boat bike book cup chair drum".split())
+PLACES = _words("kitchen garden market park school bank church hospital station library museum farm")
+COUNTED = _words("apple pear plum lemon banana carrot bean shirt hat coat sock shoe boat bike book cup chair drum")
 VERBS_HAVE = ("has", "sees", "wants", "likes", "finds", "buys", "sells", "takes")
 SIZES = ("big", "small", "old", "new", "clean", "dirty", "long", "short")
 SPOTS = ("in the box", "under the bed", "on the table", "behind the door", "near the chair", "on the shelf")

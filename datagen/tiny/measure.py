@@ -1,58 +1,270 @@
-"""Measure every role of tiny-teacher against the oracle: ``python -m datagen.tiny.measure``."""
+"""Measure every role of tiny-teacher, and tiny-base, against the oracle: ``python -m datagen.tiny.measure``.
+
+Prints each number and writes all of them into the models' cards. Every task asked is held out; where a role works on
+answers, they are the teacher's own at temperature 1.
+"""
 
 from __future__ import annotations
 
-import re
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from datagen.record import Message
-from datagen.tiny import oracle, roles, world
-from datagen.tiny.generate import reply
+from datagen import prompts
+from datagen.tiny import oracle, outside, roles, world
+from datagen.tiny.forms import FORMS
+from datagen.tiny.generate import Model
+from datagen.tiny.grading import Judged, area_under_curve, compare, judge, own_answers
+from datagen.tiny.novelty import surviving
+from datagen.tiny.probe import answerable, propose
+from datagen.tiny.skills import SKILLS
 
-_LINE = re.compile(r"^\d+\. (.+)$", re.MULTILINE)
-
-
-def propose(
-    model: PreTrainedModel, vocabulary: PreTrainedTokenizerBase, rng: Random, count: int, *, temperature: float = 1.0, wording: int = 0,
-) -> list[str]:
-    """About ``count`` proposed tasks, each request shown eight drawn ones."""
-    requests = -(-count // roles.PROPOSED)
-    shown = [[world.draw(rng, novel=True, inputs=0.15).instruction for _ in range(8)] for _ in range(requests)]
-    chats = [roles.ask("self_instruct/tasks", wording=wording, examples=examples, next=9) for examples in shown]
-    replies = reply(model, vocabulary, chats, temperature=temperature, max_tokens=240, seed=rng.randrange(2**31), batch=64)
-    return [line for text in replies for line in _LINE.findall(text)][:count]
+MODELS = Path(__file__).parent / "models"
+REWORDED, UNSEEN = (1, 2, 3), 6
+Scores = dict[str, float]
 
 
-def quick(model: PreTrainedModel, average: dict[str, torch.Tensor], vocabulary: PreTrainedTokenizerBase) -> str:
-    """A line of progress with the averaged weights: held-out answers by skill, worst first, and some roles."""
-    kept = {name: value.clone() for name, value in model.state_dict().items()}
-    model.load_state_dict(average)
-    model.eval()
-    items = world.test_items(500, 7)
-    answers = reply(model, vocabulary, [[roles.user(item.prompt)] for item in items])
-    right: dict[str, list[bool]] = {}
-    for item, given in zip(items, answers, strict=True):
-        right.setdefault(item.skill.split("+")[0] if "+" not in item.skill else "two/form", []).append(bool(oracle.check(item.prompt, given)))
-    total = sum(sum(marks) for marks in right.values()) / len(items)
-    worst = sorted(right, key=lambda name: sum(right[name]) / len(right[name]))[:24]
-    lines = [f"  answers {total:.3f} held-out; worst: " + ", ".join(f"{n} {sum(right[n])}/{len(right[n])}" for n in worst)]
-    rng = Random(3)
-    docs: dict[str, list[roles.Doc]] = {}
-    for doc in roles.draw_docs(rng, 900, 1.0):
-        docs.setdefault(doc.role, []).append(doc)
-    for role, some in docs.items():
-        if role in ("answer", "self_instruct/tasks", "self_chat/user"):
-            continue
-        said = reply(model, vocabulary, [doc.messages[:-1] for doc in some])
-        same = sum(text == doc.messages[-1].content for text, doc in zip(said, some, strict=True))
-        last = sum(text[-1:] == doc.messages[-1].content[-1:] for text, doc in zip(said, some, strict=True))
-        lines.append(f"{role.split('/')[1]} {same / len(some):.2f}" + (f" digit {last / len(some):.2f}" if role.startswith("grade") else ""))
-    proposed = propose(model, vocabulary, rng, 96)
-    valid = sum(oracle.parse(line) is not None or oracle.needs_input(line) for line in proposed)
-    lines.append(f"propose {valid / max(1, len(proposed)):.2f} of {len(proposed)}")
-    model.load_state_dict(kept)
-    model.train()
-    return "; ".join(lines)
+def share(marks: list[bool]) -> float:
+    """The share of true marks."""
+    return round(sum(marks) / max(1, len(marks)), 4)
+
+
+def answers(teacher: Model, items: list[world.Item], by_skill: dict[str, float] | None = None) -> Scores:
+    """Right answers to held-out tasks at three temperatures, and in polite, careless typing."""
+    scores: Scores = {}
+    for temperature in (0.0, 0.7, 1.0):
+        given = teacher.reply([[roles.user(item.prompt)] for item in items], temperature=temperature)
+        marks = [bool(oracle.check(item.prompt, text)) for item, text in zip(items, given, strict=True)]
+        scores[f"right at T={temperature:g}"] = share(marks)
+        if temperature == 0 and by_skill is not None:
+            names = [item.skill if "+" not in item.skill else "rule or two parts" for item in items]
+            by_skill |= {
+                n: share([m for m, name in zip(marks, names, strict=True) if name == n]) for n in sorted(set(names))
+            }
+    typed = [_retyped(item.prompt, style) for item in items[:600] for style in range(3)]
+    given = teacher.reply([[roles.user(text)] for text in typed])
+    for style, name in enumerate(("in lower case", "without the last mark", "with please")):
+        pairs = list(zip(typed, given, strict=True))[style::3]
+        scores[f"right {name} (600, T=0)"] = share([bool(oracle.check(*pair)) for pair in pairs])
+    return scores
+
+
+def _retyped(text: str, style: int) -> str:
+    lower = text[0].lower() + text[1:]
+    return (lower, text.rstrip(".?!"), f"Please {lower}")[style]
+
+
+def dialogues(teacher: Model) -> Scores:
+    """Right answers to the last turn of held-out dialogues."""
+    rng = Random("dialogues")
+    chats = [list(roles.draw_dialogue(rng, held_out=True)[:-1]) for _ in range(400)]
+    given = teacher.reply(chats)
+    return {
+        "right last answer (T=0)": share(
+            [bool(oracle.check_dialogue(*pair)) for pair in zip(chats, given, strict=True)]
+        )
+    }
+
+
+def declines(teacher: Model) -> Scores:
+    """Declines of requests from outside, of garbled tasks, and of tasks that do have an answer."""
+    rng = Random("outside")
+    requests = [rng.choice(outside.UNSEEN) for _ in range(100)]
+    garbled = [outside.garbled(rng) for _ in range(300)]
+    known = [item.prompt for item in world.test_items(500, 11)]
+    kinds = {
+        "unseen requests declined": requests,
+        "garbled tasks declined": garbled,
+        "answerable tasks declined": known,
+    }
+    return {
+        name: share([text == oracle.DECLINE for text in teacher.reply([[roles.user(one)] for one in asked])])
+        for name, asked in kinds.items()
+    }
+
+
+def proposals(teacher: Model, wording: int = 0, count: int = 500) -> Scores:
+    """500 proposals by the shipped prompt: answerable, surviving the novelty filter, and the chain to answered rows."""
+    sampling = prompts.load("self_instruct/tasks", "tiny").sampling
+    temperature, top_p = sampling.temperature or 1.0, sampling.top_p or 1.0
+    lines = propose(
+        teacher.model,
+        teacher.vocabulary,
+        Random("propose"),
+        count,
+        temperature=temperature,
+        top_p=top_p,
+        wording=wording,
+    )
+    scores = {
+        "lines of those asked": round(len(lines) / count, 4),
+        "answerable": share([answerable(line) for line in lines]),
+        "surviving ROUGE-L 0.7": round(surviving(lines) / max(1, len(lines)), 4),
+        "different": round(len(set(lines)) / max(1, len(lines)), 4),
+    }
+    if wording == 0:
+        whole = [line for line in lines if not oracle.needs_input(line)]
+        given = teacher.reply([[roles.user(line)] for line in whole], temperature=1.0)
+        scores["rows right when answered at T=1"] = share(
+            [bool(oracle.check(*pair)) for pair in zip(whole, given, strict=True)]
+        )
+    return scores
+
+
+def instances(teacher: Model, wording: int = 0) -> Scores:
+    """Inputs written for tasks that need one (the task becomes answerable), and the outputs' rightness."""
+    rng = Random("instances")
+    items = [world.draw_part(rng, held_out=True, inputs=1)[1] for _ in range(300)]
+    items += [f"{stem}\n" for skill in SKILLS.values() for stem in skill.stems]
+    stems = [text.partition("\n")[0] for text in items]
+    said = teacher.reply(
+        [roles.ask("self_instruct/instances", wording=wording, instruction=stem) for stem in stems], temperature=0.7
+    )
+    valid, right = [], []
+    for stem, text in zip(stems, said, strict=True):
+        given, _, output = text.partition("Output: ")
+        given = given.removeprefix("Input: ").strip()
+        verdict = oracle.check(f"{stem}\n{given}" if given else stem, output)
+        valid.append(verdict is not None)
+        right.append(bool(verdict))
+    return {"answerable with its input": share(valid), "output right": share(right)}
+
+
+def grading(judged: list[Judged]) -> Scores:
+    """How well grades of own answers tell right from wrong."""
+    right = [one.right for one in judged]
+    kept = [one for one in judged if one.score >= 4.5]
+    return {
+        "own answers right": share(right),
+        "AUC of the grade": round(area_under_curve([one.score for one in judged], right), 4),
+        "AUC of the expected grade": round(area_under_curve([one.expected for one in judged], right), 4),
+        "kept at 4.5 or more": round(len(kept) / len(judged), 4),
+        "right among the kept": share([one.right for one in kept]),
+    }
+
+
+def evolution(teacher: Model, wording: int = 0) -> Scores:
+    """Evolved tasks that keep what they must and stay answerable."""
+    scores: Scores = {}
+    rng = Random("evolve")
+    for operation in ("add_constraints", "deepen", "breadth"):
+        drawn = [world.draw_part(rng, held_out=True, novel=True, inputs=0) for _ in range(200)]
+        drawn = [(part, text) for part, text in drawn if operation != "add_constraints" or part.skill.judge is None]
+        chats = [roles.ask(f"evol_instruct/{operation}", wording=wording, instruction=text) for _, text in drawn]
+        said = teacher.reply(chats, temperature=0.7)
+        scores[operation] = share(
+            [_evolved(operation, part, text, new) for (part, text), new in zip(drawn, said, strict=True)]
+        )
+    return scores
+
+
+def _evolved(operation: str, part: oracle.Part, old: str, new: str) -> bool:
+    task = oracle.parse(new)
+    if task is None or new == old:
+        return False
+    if operation == "breadth":
+        return task.parts[0].skill.group == part.skill.group
+    same = task.parts[0].skill == part.skill and task.parts[0].args == part.args
+    return same and (task.form in FORMS if operation == "add_constraints" else len(task.parts) == 2)
+
+
+def translation(teacher: Model, wording: int = 0) -> Scores:
+    """Tasks put into another language: the same task and arguments in that language's wording."""
+    rng = Random("translate")
+    marks = []
+    drawn = [roles.draw_translatable(rng, held_out=True) for _ in range(300)]
+    texts = [
+        part.skill.render(rng.choice([i for i, w in enumerate(part.skill.wordings) if "\n" not in w]), part.args)
+        for part, _ in drawn
+    ]
+    chats = [
+        roles.ask("translate/instruction", wording=wording, instruction=text, language=language)
+        for text, (_, language) in zip(texts, drawn, strict=True)
+    ]
+    for (part, language), said in zip(drawn, teacher.reply(chats), strict=True):
+        task = oracle.parse(said)
+        index = len(part.skill.wordings) + list(part.skill.foreign).index(language)
+        marks.append(task is not None and task.parts[0] == oracle.Part(part.skill, index, part.args))
+    return {"valid": share(marks)}
+
+
+def self_chat(teacher: Model, wording: int = 0) -> Scores:
+    """User turns that have an answer in their dialogue."""
+    rng = Random("self-chat")
+    shown = [list(roles.draw_dialogue(rng, held_out=True)[:2]) for _ in range(300)]
+    said = teacher.reply(
+        [roles.ask("self_chat/user", wording=wording, prompt=turns) for turns in shown], temperature=1.0
+    )
+    return {
+        "answerable turns (T=1)": share(
+            [oracle.follow([*turns, roles.user(text)]) is not None for turns, text in zip(shown, said, strict=True)]
+        )
+    }
+
+
+def critique(teacher: Model, pairs: list[tuple[str, str]], wording: int = 0) -> Scores:
+    """Verdicts on own answers, and answers before and after a revision."""
+    before = [bool(oracle.check(*pair)) for pair in pairs]
+    variables = [{"prompt": [roles.user(task)], "instruction": task, "answer": text} for task, text in pairs]
+    said = teacher.reply([roles.ask("critique/critique", wording=wording, **v) for v in variables])
+    revised = teacher.reply(
+        [roles.ask("critique/revise", wording=wording, **v, critique=c) for v, c in zip(variables, said, strict=True)]
+    )
+    return {
+        "verdict right": share([text.startswith("Right") == right for text, right in zip(said, before, strict=True)]),
+        "right before": share(before),
+        "right after revision": share(
+            [bool(oracle.check(task, text)) for (task, _), text in zip(pairs, revised, strict=True)]
+        ),
+    }
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """Every number of the teacher's card."""
+    teacher = Model(folder)
+    by_skill: dict[str, float] = {}
+    result: dict[str, Any] = {
+        "answers": answers(teacher, world.test_items(1600, 0), by_skill),
+        "answers by skill": by_skill,
+    }
+    own = own_answers(teacher, Random("own"), 1200)
+    pairs = own_answers(teacher, Random("pairs"), 1500, samples=2)
+    result["dialogues"], result["declines"] = dialogues(teacher), declines(teacher)
+    result["grade"] = grading(judge(teacher, own))
+    result["compare"] = compare(teacher, pairs)
+    roles_of: dict[str, Callable[[int], Scores]] = {
+        "propose": lambda wording: proposals(teacher, wording, 500 if wording == 0 else 240),
+        "instances": lambda wording: instances(teacher, wording),
+        "evolve": lambda wording: evolution(teacher, wording),
+        "translate": lambda wording: translation(teacher, wording),
+        "self_chat": lambda wording: self_chat(teacher, wording),
+        "critique": lambda wording: critique(teacher, own[:600], wording),
+    }
+    for name, run in roles_of.items():
+        result[name] = run(0)
+        print(name, json.dumps(result[name]), flush=True)
+    result["rewordings"] = {
+        name: {str(wording): run(wording) for wording in (*REWORDED, UNSEEN)} for name, run in roles_of.items()
+    }
+    result["rewordings"]["grade"] = {str(w): grading(judge(teacher, own[:600], w)) for w in (*REWORDED, UNSEEN)}
+    return result
+
+
+def main() -> None:
+    """Measure, print, and write the cards."""
+    parser = argparse.ArgumentParser(prog="python -m datagen.tiny.measure", description=__doc__.splitlines()[0])
+    parser.add_argument("--models", type=Path, default=MODELS)
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    result = measure(given.models / "teacher")
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

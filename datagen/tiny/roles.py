@@ -20,57 +20,99 @@ from datagen.tiny.forms import FORMS, add_sentence
 from datagen.tiny.oracle import DECLINE, Part, Task
 from datagen.tiny.outside import draw_outside
 from datagen.tiny.skills import SKILLS
-from datagen.tiny.world import Item, draw, draw_part
+from datagen.tiny.world import draw, draw_part
 
 PROPOSED = 6
 COMMANDS: dict[str, tuple[str, ...]] = {
     "self_instruct/tasks": (
-        "Write more tasks like these.", "Continue this list of tasks.", "Here are some tasks, add new ones.",
-        "Come up with more tasks.", "Make new tasks and number them.", "Give me other tasks of this sort.",
+        "Write more tasks like these.",
+        "Continue this list of tasks.",
+        "Here are some tasks, add new ones.",
+        "Come up with more tasks.",
+        "Make new tasks and number them.",
+        "Give me other tasks of this sort.",
         "Extend the list below.",
     ),
     "self_instruct/instances": (
-        "Write an example for this task.", "Give an example of this task.", "Show input and output for this task.",
-        "Make one instance of the task.", "Complete this task with an example.", "Write input and output.",
+        "Write an example for this task.",
+        "Give an example of this task.",
+        "Show input and output for this task.",
+        "Make one instance of the task.",
+        "Complete this task with an example.",
+        "Write input and output.",
         "Produce an example here.",
     ),
     "grade/accuracy": (
-        "Grade your answer from 0 to 5.", "Rate your answer from 0 to 5.", "Score the answer between 0 and 5.",
-        "How good was that? Give 0 to 5.", "Check your answer and grade it.", "Give a grade from 0 to 5.",
+        "Grade your answer from 0 to 5.",
+        "Rate your answer from 0 to 5.",
+        "Score the answer between 0 and 5.",
+        "How good was that? Give 0 to 5.",
+        "Check your answer and grade it.",
+        "Give a grade from 0 to 5.",
         "Mark your answer, 0 is bad and 5 is good.",
     ),
     "evol_instruct/add_constraints": (
-        "Add a rule to this task.", "Add one constraint to the task.", "Give this task one more rule.",
-        "Rewrite the task with a new rule.", "Make it harder by a rule.", "Put a condition on this task.",
+        "Add a rule to this task.",
+        "Add one constraint to the task.",
+        "Give this task one more rule.",
+        "Rewrite the task with a new rule.",
+        "Make it harder by a rule.",
+        "Put a condition on this task.",
         "Extend this task by a rule.",
     ),
     "evol_instruct/deepen": (
-        "Make this task longer.", "Add a second step to the task.", "Give this task another part.",
-        "Rewrite the task with two steps.", "Deepen this task.", "Let a second task follow.",
+        "Make this task longer.",
+        "Add a second step to the task.",
+        "Give this task another part.",
+        "Rewrite the task with two steps.",
+        "Deepen this task.",
+        "Let a second task follow.",
         "Extend this task by a step.",
     ),
     "evol_instruct/breadth": (
-        "Write another task of the same kind.", "Make a different task like this one.", "Give a new task in this field.",
-        "Write a new task inspired by this.", "Create one more task of that sort.", "Change this into a new task.",
+        "Write another task of the same kind.",
+        "Make a different task like this one.",
+        "Give a new task in this field.",
+        "Write a new task inspired by this.",
+        "Create one more task of that sort.",
+        "Change this into a new task.",
         "Find a fresh task close to this.",
     ),
     "translate/instruction": (
-        "Translate this task into {language}.", "Write the task in {language}.", "Put this task into {language}.",
-        "Give me the task in {language}.", "Turn the task into {language}.", "Say this task in {language}.",
+        "Translate this task into {language}.",
+        "Write the task in {language}.",
+        "Put this task into {language}.",
+        "Give me the task in {language}.",
+        "Turn the task into {language}.",
+        "Say this task in {language}.",
         "I need this task in {language}.",
     ),
     "self_chat/user": (
-        "Write my next message.", "What do I say next?", "Play the user and go on.", "Continue as the user.",
-        "Write the next user turn.", "Now be me and reply.", "Guess my next line.",
+        "Write my next message.",
+        "What do I say next?",
+        "Play the user and go on.",
+        "Continue as the user.",
+        "Write the next user turn.",
+        "Now be me and reply.",
+        "Guess my next line.",
     ),
     "critique/critique": (
-        "Criticise your answer.", "Find the mistake in your answer.", "Is your answer right? Say why.",
-        "Review your answer.", "Check that and comment.", "Give a critique of your answer.",
+        "Criticise your answer.",
+        "Find the mistake in your answer.",
+        "Is your answer right? Say why.",
+        "Review your answer.",
+        "Check that and comment.",
+        "Give a critique of your answer.",
         "Look for errors in your answer.",
     ),
     "critique/revise": (
-        "Now write a better answer.", "Answer again.", "Revise your answer.", "Now correct your answer.",
-        "Write the right answer.", "Try once more.", "Improve your answer.",
+        "Now write a better answer.",
+        "Answer again.",
+        "Revise your answer.",
+        "Now correct your answer.",
+        "Write the right answer.",
+        "Try once more.",
+        "Improve your answer.",
     ),
 }
 
@@ -209,15 +251,21 @@ def grade_doc(rng: Random, own: Sequence[tuple[str, str]] = ()) -> Doc:
         score = grade(instruction, answer)
     elif rng.random() < 0.08:
         instruction, score = draw_outside(rng), 0
-        answer = rng.choice((DECLINE, draw(rng).answer))
+        answer = rng.choice((DECLINE, draw(rng).answer, draw(rng).answer, ""))
     else:
         item = draw(rng, novel=rng.random() < 0.6)
         instruction, answer, score = noisy(rng, item.prompt), item.answer, 5
         if rng.random() < 0.55:
             answer = corrupt(rng, item)
             score = grade(instruction, answer)
-    return _doc(rng, "grade/accuracy", grade_reply(instruction, answer, score),
-                prompt=[user(instruction)], instruction=instruction, answer=answer)
+    return _doc(
+        rng,
+        "grade/accuracy",
+        grade_reply(instruction, answer, score),
+        prompt=[user(instruction)],
+        instruction=instruction,
+        answer=answer,
+    )
 
 
 def grade(instruction: str, answer: str) -> int:
@@ -255,7 +303,9 @@ def translate_doc(rng: Random) -> Doc:
     part, language = draw_translatable(rng)
     wording = rng.choice([i for i, text in enumerate(part.skill.wordings) if "\n" not in text])
     reply = part.skill.render(len(part.skill.wordings) + list(part.skill.foreign).index(language), part.args)
-    return _doc(rng, "translate/instruction", reply, instruction=part.skill.render(wording, part.args), language=language)
+    return _doc(
+        rng, "translate/instruction", reply, instruction=part.skill.render(wording, part.args), language=language
+    )
 
 
 def self_chat_doc(rng: Random) -> Doc:
@@ -279,13 +329,26 @@ def critique_doc(rng: Random) -> Doc:
 
 
 MAKERS: dict[str, Callable[[Random], Doc]] = {
-    "answer": answer_doc, "dialogue": dialogue_doc, "propose": propose_doc, "instance": instance_doc,
-    "evolve": evolve_doc, "translate": translate_doc, "self_chat": self_chat_doc, "critique": critique_doc,
+    "answer": answer_doc,
+    "dialogue": dialogue_doc,
+    "propose": propose_doc,
+    "instance": instance_doc,
+    "evolve": evolve_doc,
+    "translate": translate_doc,
+    "self_chat": self_chat_doc,
+    "critique": critique_doc,
 }
 # Shares of documents at the start and at the end of training: answering first, the roles grow on it.
 SHARES = {
-    "answer": (86, 58), "dialogue": (4, 5), "propose": (1.0, 2.0), "instance": (2, 4), "evolve": (2.5, 6.5),
-    "translate": (1, 2.5), "self_chat": (0.5, 1), "critique": (1, 4), "grade": (2, 17),
+    "answer": (86, 58),
+    "dialogue": (4, 5),
+    "propose": (1.0, 2.0),
+    "instance": (2, 4),
+    "evolve": (2.5, 6.5),
+    "translate": (1, 2.5),
+    "self_chat": (0.5, 1),
+    "critique": (1, 4),
+    "grade": (2, 17),
 }
 
 

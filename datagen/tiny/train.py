@@ -12,23 +12,25 @@ import argparse
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch.nn import functional as F
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
-from datagen.tiny import measure, roles, tokenizer, world
+from datagen.tiny import roles, tokenizer, world
 from datagen.tiny.corpus import Batch, draw_chunk
 from datagen.tiny.generate import reply
+from datagen.tiny.muon import Muon
+from datagen.tiny.probe import progress_line, propose
 
 MODELS = Path(__file__).parent / "models"
 OWN_ROUNDS = (0.45, 0.6, 0.72, 0.84, 0.92)
-OWN_TASKS = 3000
+OWN_TASKS = 4000
 
 
 @dataclass(frozen=True)
@@ -45,18 +47,33 @@ class Plan:
 
 
 PLANS = {
-    "teacher": Plan(hidden=192, layers=5, feed_forward=512, chunks=160),
-    "base": Plan(hidden=128, layers=4, feed_forward=384, chunks=40),
+    "teacher": Plan(hidden=192, layers=5, feed_forward=512, chunks=220),
+    "base": Plan(hidden=128, layers=4, feed_forward=384, chunks=24),
 }
+
+
+def shared_vocabulary(which: str) -> PreTrainedTokenizerBase:
+    """A fresh tokenizer for the teacher; the teacher's, where there is one, for the base."""
+    if which == "base" and (MODELS / "teacher" / "tokenizer.json").exists():
+        return AutoTokenizer.from_pretrained(MODELS / "teacher")
+    return tokenizer.train(0)
 
 
 def new_model(plan: Plan, vocabulary: PreTrainedTokenizerBase) -> LlamaForCausalLM:
     """A Llama with heads of 32 (the smallest that every engine accepts), tied embeddings and 512 positions."""
     end, pad = vocabulary.eos_token_id, vocabulary.pad_token_id
     config = LlamaConfig(
-        vocab_size=len(vocabulary), hidden_size=plan.hidden, intermediate_size=plan.feed_forward,
-        num_hidden_layers=plan.layers, num_attention_heads=plan.hidden // 32, num_key_value_heads=plan.hidden // 32,
-        max_position_embeddings=512, tie_word_embeddings=True, bos_token_id=None, eos_token_id=end, pad_token_id=pad,
+        vocab_size=len(vocabulary),
+        hidden_size=plan.hidden,
+        intermediate_size=plan.feed_forward,
+        num_hidden_layers=plan.layers,
+        num_attention_heads=plan.hidden // 32,
+        num_key_value_heads=plan.hidden // 32,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=end,
+        pad_token_id=pad,
     )
     model = LlamaForCausalLM(config)
     model.generation_config = GenerationConfig(eos_token_id=end, pad_token_id=pad)
@@ -65,10 +82,10 @@ def new_model(plan: Plan, vocabulary: PreTrainedTokenizerBase) -> LlamaForCausal
 
 def loss_of(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
     """Weighted mean of the next-token losses."""
-    with torch.autocast("cpu", torch.bfloat16, enabled=os.environ.get("TINY_FP32") is None):
-        logits = model(input_ids=batch.ids[:, :-1], use_cache=False).logits
-    weights = batch.weights[:, 1:].flatten()
-    losses = F.cross_entropy(logits.float().flatten(0, 1), batch.ids[:, 1:].flatten(), reduction="none")
+    hidden = model.model(input_ids=batch.ids[:, :-1], use_cache=False).last_hidden_state
+    learned = batch.weights[:, 1:] > 0
+    weights = batch.weights[:, 1:][learned]
+    losses = F.cross_entropy(model.lm_head(hidden[learned]), batch.ids[:, 1:][learned], reduction="none")
     return (losses * weights).sum() / weights.sum()
 
 
@@ -77,7 +94,7 @@ def optimizers(model: LlamaForCausalLM, plan: Plan) -> list[torch.optim.Optimize
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     return [
-        torch.optim.Muon(matrices, lr=plan.muon_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        Muon(matrices, lr=plan.muon_rate),
         torch.optim.AdamW(others, lr=plan.adam_rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
 
@@ -88,7 +105,9 @@ def rate(progress: float, step: int, decay_from: float) -> float:
     return min(1.0, (step + 1) / 150) * max(0.02, decay)
 
 
-def save(model: LlamaForCausalLM, average: dict[str, torch.Tensor], vocabulary: PreTrainedTokenizerBase, out: Path) -> None:
+def save(
+    model: LlamaForCausalLM, average: dict[str, torch.Tensor], vocabulary: PreTrainedTokenizerBase, out: Path
+) -> None:
     """The averaged weights in bfloat16 with tokenizer and configuration; the folder appears whole or not at all."""
     fresh = out.with_name(f".{out.name}-new")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -97,6 +116,7 @@ def save(model: LlamaForCausalLM, average: dict[str, torch.Tensor], vocabulary: 
     twin.generation_config = model.generation_config
     twin.to(torch.bfloat16).save_pretrained(fresh)
     vocabulary.save_pretrained(fresh)
+    (fresh / "model.safetensors").chmod(0o644)
     if (card := out / "README.md").exists():
         shutil.copy(card, fresh)
     old = out.with_name(f".{out.name}-old")
@@ -107,86 +127,163 @@ def save(model: LlamaForCausalLM, average: dict[str, torch.Tensor], vocabulary: 
     shutil.rmtree(old, ignore_errors=True)
 
 
-def own_answers(model: LlamaForCausalLM, vocabulary: PreTrainedTokenizerBase, seed: str) -> list[tuple[str, str]]:
+def own_answers(
+    model: LlamaForCausalLM, vocabulary: PreTrainedTokenizerBase, seed: str, count: int
+) -> list[tuple[str, str]]:
     """Tasks with the model's own answers at temperature 1: half drawn, half proposed by itself; none of them held out."""
     rng = Random(seed)
-    drawn = [world.draw(rng, novel=rng.random() < 0.6).prompt for _ in range(OWN_TASKS * 2 // 3)]
-    proposed = measure.propose(model, vocabulary, rng, OWN_TASKS // 3)
+    drawn = [world.draw(rng, novel=rng.random() < 0.6).prompt for _ in range(count * 2 // 3)]
+    proposed = propose(model, vocabulary, rng, count // 3)
     tasks = [task for task in (*drawn, *proposed) if not world.is_held_out(task)]
-    answers = reply(model, vocabulary, [[roles.user(task)] for task in tasks], temperature=1.1, seed=rng.randrange(2**31))
+    answers = reply(
+        model, vocabulary, [[roles.user(task)] for task in tasks], temperature=1.1, seed=rng.randrange(2**31)
+    )
     return list(zip(tasks, answers, strict=True))
 
 
-class Chunks:
-    """Chunks in order, drawn one ahead by another process."""
+class Ranks:
+    """Equal processes, one core each, that average their gradients; coarse enough to share a busy machine."""
 
-    def __init__(self, vocabulary: PreTrainedTokenizerBase, which: str, seed: int, total: int) -> None:
-        self.pool = ProcessPoolExecutor(1)
-        self.vocabulary, self.which, self.seed, self.total = vocabulary, which, seed, total
+    def __init__(self, rank: int, count: int) -> None:
+        self.rank, self.count = rank, count
+        if count > 1:
+            os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": os.environ.get("TINY_PORT", "29511")}
+            dist.init_process_group("gloo", rank=rank, world_size=count)
 
-    def __call__(self, index: int, progress: float, own: list[tuple[str, str]]) -> Future[list[Batch]]:
-        return self.pool.submit(draw_chunk, self.vocabulary, self.which, self.seed, index, progress, own)
+    def average(self, parameters: list[torch.Tensor], elapsed: float) -> float:
+        """Average the gradients in place; gives back rank 0's elapsed time, so that all ranks decide alike."""
+        if self.count == 1:
+            return elapsed
+        grads = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([g.flatten() for g in grads] + [torch.tensor([elapsed if self.rank == 0 else 0.0])])
+        dist.all_reduce(flat)
+        for grad, part in zip(grads, flat[:-1].split([g.numel() for g in grads]), strict=True):
+            grad.copy_(part.view_as(grad)).div_(self.count)
+        return float(flat[-1])
+
+    def least(self, number: int) -> int:
+        """The smallest of the ranks' numbers."""
+        return min(self.gather(number))
+
+    def gather(self, thing: Any) -> list[Any]:
+        """Every rank's thing, in order."""
+        if self.count == 1:
+            return [thing]
+        things = [None] * self.count
+        dist.all_gather_object(things, thing)
+        return things
 
 
-def train(which: str, *, seed: int, minutes: float, out: Path, chunks: int | None = None) -> None:
-    """Train one model and save it into ``out``, first after some minutes and then again and again."""
-    torch.manual_seed(seed)
-    plan = PLANS[which]
-    total = chunks or plan.chunks
-    vocabulary = tokenizer.train(0)
-    model = new_model(plan, vocabulary)
-    average = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    optimizer = optimizers(model, plan)
-    print(f"{which}: {sum(p.numel() for p in model.parameters()):,} parameters, {total} chunks", flush=True)
-    draw = Chunks(vocabulary, which, seed, total)
-    own: list[tuple[str, str]] = []
-    rounds = list(OWN_ROUNDS) if which == "teacher" else []
-    began = time.monotonic()
-    progress, step, tokens, said, measured, saved = 0.0, 0, 0, began, began, began
-    pending, index = draw(0, 0.0, own), 0
-    while progress < 1:
-        batches = pending.result()
-        if rounds and progress >= rounds[0]:
-            while rounds and progress >= rounds[0]:
-                rounds.pop(0)
-            own = own[-OWN_TASKS:] + own_answers(model, vocabulary, f"own-{seed}-{index}")
-            right = sum(roles.grade(task, given) == 5 for task, given in own[-OWN_TASKS:])
-            print(f"own answers: {len(own)}, {right} of the newest {OWN_TASKS} right", flush=True)
-        pending = draw(index + 1, progress, own)
-        for number, batch in enumerate(batches):
-            elapsed = (time.monotonic() - began) / 60
-            progress = max((index + number / len(batches)) / total, elapsed / minutes)
-            if progress >= 1:
-                break
-            for group, peak in zip(optimizer, (plan.muon_rate, plan.adam_rate), strict=True):
-                group.param_groups[0]["lr"] = peak * rate(progress, step, plan.decay_from)
-            loss = loss_of(model, batch)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            for group in optimizer:
-                group.step()
-                group.zero_grad()
-            keep = min(0.997, step / (step + 20))
-            for name, value in model.state_dict().items():
-                average[name].lerp_(value, 1 - keep)
-            step, tokens = step + 1, tokens + int((batch.weights > 0).sum())
-            now = time.monotonic()
-            if now - said > 30:
-                said = now
-                print(f"{elapsed:6.1f} min  {progress:5.1%}  step {step}  loss {loss.item():.3f}  {tokens / (now - began):,.0f} tok/s", flush=True)
-        index += 1
-        if time.monotonic() - measured > 240 and which == "teacher":
-            measured = time.monotonic()
-            print(measure.quick(model, average, vocabulary), flush=True)
-        if time.monotonic() - saved > 480:
-            saved = time.monotonic()
-            save(model, average, vocabulary, out)
-    pending.cancel()
-    draw.pool.shutdown()
-    save(model, average, vocabulary, out)
-    print(f"{which}: {step} steps, {tokens:,} tokens, {(time.monotonic() - began) / 60:.1f} minutes -> {out}", flush=True)
-    if which == "teacher":
-        print(measure.quick(model, average, vocabulary), flush=True)
+class Run:
+    """One training run; every rank holds the same weights."""
+
+    def __init__(self, which: str, *, seed: int, minutes: float, out: Path, chunks: int | None, ranks: Ranks) -> None:
+        self.which, self.seed, self.minutes, self.out, self.ranks = which, seed, minutes, out, ranks
+        self.plan = PLANS[which]
+        self.chunks = chunks or self.plan.chunks
+        torch.manual_seed(seed)
+        self.vocabulary = shared_vocabulary(which)
+        self.model = new_model(self.plan, self.vocabulary)
+        self.parameters = list(self.model.parameters())
+        self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        self.optimizers = optimizers(self.model, self.plan)
+        self.own: list[tuple[str, str]] = []
+        self.rounds = list(OWN_ROUNDS) if which == "teacher" else []
+        self.progress, self.step, self.tokens = 0.0, 0, 0
+
+    def say(self, text: str) -> None:
+        """Print on rank 0."""
+        if self.ranks.rank == 0:
+            print(text, flush=True)
+
+    def update(self, batch: Batch, elapsed: float) -> tuple[float, float]:
+        """One step; gives back the loss and rank 0's elapsed minutes."""
+        share = rate(self.progress, self.step, self.plan.decay_from)
+        for optimizer, peak in zip(self.optimizers, (self.plan.muon_rate, self.plan.adam_rate), strict=True):
+            optimizer.param_groups[0]["lr"] = peak * share
+            optimizer.zero_grad()
+        loss = loss_of(self.model, batch)
+        loss.backward()
+        elapsed = self.ranks.average(self.parameters, elapsed)
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        keep = min(0.997, self.step / (self.step + 20))
+        for name, value in self.model.state_dict().items():
+            self.average[name].lerp_(value, 1 - keep)
+        self.step += 1
+        self.tokens += self.ranks.count * int((batch.ids != self.vocabulary.pad_token_id).sum())
+        return loss.item(), elapsed
+
+    def answer_own(self, index: int) -> None:
+        """A round of own answers, when its time has come; the newest two rounds are kept."""
+        if not self.rounds or self.progress < self.rounds[0]:
+            return
+        self.rounds = [moment for moment in self.rounds if moment > self.progress]
+        fresh = own_answers(
+            self.model, self.vocabulary, f"own-{self.seed}-{index}-{self.ranks.rank}", OWN_TASKS // self.ranks.count
+        )
+        fresh = [pair for part in self.ranks.gather(fresh) for pair in part]
+        right = sum(roles.grade(*pair) == 5 for pair in fresh)
+        self.say(f"own answers: {right} of {len(fresh)} right")
+        self.own = self.own[-OWN_TASKS:] + fresh
+
+    def probe(self) -> str:
+        """A line of progress, by the averaged weights."""
+        kept = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average)
+        line = progress_line(self.model.eval(), self.vocabulary)
+        self.model.load_state_dict(kept)
+        self.model.train()
+        return line
+
+    def go(self) -> None:
+        """Train to the end, reporting and saving on the way."""
+        self.say(
+            f"{self.which}: {sum(p.numel() for p in self.parameters):,} parameters, {self.chunks} chunks, {self.ranks.count} ranks"
+        )
+        began = said = measured = saved = time.monotonic()
+        index = 0
+        while self.progress < 1:
+            self.answer_own(index)
+            batches = draw_chunk(
+                self.vocabulary,
+                self.which,
+                self.seed,
+                index * self.ranks.count + self.ranks.rank,
+                self.progress,
+                self.own,
+            )
+            batches = batches[: self.ranks.least(len(batches))]
+            for number, batch in enumerate(batches):
+                loss, elapsed = self.update(batch, (time.monotonic() - began) / 60)
+                self.progress = max(
+                    (index + (number + 1) / len(batches)) * self.ranks.count / self.chunks, elapsed / self.minutes
+                )
+                if self.progress >= 1:
+                    break
+                if time.monotonic() - said > 30:
+                    said = time.monotonic()
+                    self.say(
+                        f"{elapsed:6.1f} min  {self.progress:6.1%}  step {self.step}  loss {loss:.3f}  {self.tokens / (elapsed * 60):,.0f} tok/s"
+                    )
+            index += 1
+            if self.ranks.rank == 0 and self.which == "teacher" and time.monotonic() - measured > 540:
+                measured = time.monotonic()
+                self.say(self.probe())
+            if self.ranks.rank == 0 and time.monotonic() - saved > 480:
+                saved = time.monotonic()
+                save(self.model, self.average, self.vocabulary, self.out)
+        if self.ranks.rank == 0:
+            save(self.model, self.average, self.vocabulary, self.out)
+        self.say(
+            f"{self.which}: {self.step} steps, {self.tokens:,} tokens, {(time.monotonic() - began) / 60:.1f} minutes -> {self.out}"
+        )
+
+
+def _rank(rank: int, which: str, ranks: int, seed: int, minutes: float, out: Path, chunks: int | None) -> None:
+    torch.set_num_threads(1)
+    Run(which, seed=seed, minutes=minutes, out=out, chunks=chunks, ranks=Ranks(rank, ranks)).go()
 
 
 def main() -> None:
@@ -194,15 +291,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m datagen.tiny.train", description=__doc__.splitlines()[0])
     parser.add_argument("which", choices=sorted(PLANS))
     parser.add_argument("--minutes", type=float, default=600.0, help="finish by then, with fewer chunks if need be")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--ranks", type=int, default=2, help="processes of one thread each (default 2, as shipped)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--chunks", type=int, help="chunks of 4,000 documents (default: as shipped)")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
     out = given.out or MODELS / given.which
     out.parent.mkdir(parents=True, exist_ok=True)
-    train(given.which, seed=given.seed, minutes=given.minutes, out=out, chunks=given.chunks)
+    torch.multiprocessing.spawn(
+        _rank, (given.which, given.ranks, given.seed, given.minutes, out, given.chunks), given.ranks
+    )
 
 
 if __name__ == "__main__":

@@ -38,7 +38,9 @@ def is_held_out(instruction: str) -> bool:
     return task is not None and task.held_out
 
 
-def draw_part(rng: Random, *, held_out: bool, skill: Skill | None = None, novel: bool = False, inputs: float = 1.0) -> tuple[Part, str]:
+def draw_part(
+    rng: Random, *, held_out: bool, skill: Skill | None = None, novel: bool = False, inputs: float = 1.0
+) -> tuple[Part, str]:
     """A part and its text. ``novel`` draws as proposals do; ``inputs`` is the chance to keep a wording with an input."""
     pool = list(SKILLS.values())
     while True:

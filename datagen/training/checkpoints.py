@@ -10,17 +10,17 @@ from pathlib import Path
 _NAME = re.compile(r"checkpoint-(\d+)")
 
 
+def remove_incomplete(folder: Path) -> None:
+    """Remove what a killed training left half written. Called before training starts, by one process."""
+    for path in folder.glob("checkpoint-*"):
+        if path.is_dir() and _NAME.fullmatch(path.name) and not _is_complete(path):
+            shutil.rmtree(path)
+
+
 def last_complete(folder: Path) -> Path | None:
-    """The complete checkpoint with the most steps; incomplete ones are removed."""
-    best: tuple[int, Path] | None = None
-    for path in folder.glob("checkpoint-*") if folder.is_dir() else ():
-        match = _NAME.fullmatch(path.name)
-        if match and path.is_dir():
-            if not _is_complete(path):
-                shutil.rmtree(path)
-            elif best is None or int(match.group(1)) > best[0]:
-                best = (int(match.group(1)), path)
-    return best[1] if best else None
+    """The complete checkpoint with the most steps."""
+    found = [path for path in folder.glob("checkpoint-*") if _NAME.fullmatch(path.name) and _is_complete(path)]
+    return max(found, key=step_of, default=None)
 
 
 def step_of(checkpoint: Path | None) -> int:

@@ -22,7 +22,7 @@ async def dpo(
     args: dict[str, Any] = {},  # noqa: B006 - read only
     peft: dict[str, Any] | None = None,
     eval_share: float = 0.0,
-    chat_template: str = "",
+    chat_template: Path | None = None,
     accelerate: str = "",
     keep_checkpoints: bool = False,
 ) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from typing import Any
 from datagen.errors import ConfigError, StageError
 from datagen.llm.models import resolve
 from datagen.stage import Rows
-from datagen.training import card, settings
+from datagen.training import card, checkpoints, settings
 from datagen.training.rows import Convert, Written, write_rows
 from datagen.training.settings import Method
 
@@ -41,7 +41,7 @@ async def train(
     args: dict[str, Any],
     peft: dict[str, Any] | None,
     eval_share: float,
-    chat_template: str,
+    chat_template: Path | None,
     accelerate: str,
     keep_checkpoints: bool,
     rng: random.Random,
@@ -63,7 +63,7 @@ async def train(
         "out": str(out),
         "args": args,
         "peft": peft,
-        "chat_template": _template(chat_template),
+        "chat_template": str(chat_template.resolve()) if chat_template else None,
         "seed": seed,
     }
     _begin(out, spec, written)
@@ -85,14 +85,6 @@ async def train(
     return metrics
 
 
-def _template(given: str) -> str:
-    if given in ("", "plain"):
-        return given
-    if not Path(given).is_file():
-        raise ConfigError(f"chat_template: no file {given!r}; give a Jinja file, or plain")
-    return str(Path(given).resolve())
-
-
 def _begin(out: Path, spec: dict[str, Any], written: Written) -> None:
     """Write the spec; checkpoints of another spec or other rows are removed, since nothing can go on from them."""
     made_of = json.dumps([spec, written.digest], sort_keys=True)
@@ -102,6 +94,7 @@ def _begin(out: Path, spec: dict[str, Any], written: Written) -> None:
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
         (out / "metrics.jsonl").unlink(missing_ok=True)
     path.write_text(text)
+    checkpoints.remove_incomplete(out / "checkpoints")
     (out / "result.json").unlink(missing_ok=True)
 
 
@@ -109,9 +102,7 @@ async def _run(out: Path, accelerate: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "datagen.training.worker"]
     if accelerate:
         command = [sys.executable, "-m", "accelerate.commands.launch", *_accelerate(accelerate), *command[1:]]
-    _log.info(
-        "training in its own process: %s", "accelerate launch" if accelerate else "python -m datagen.training.worker"
-    )
+    _log.info("training in its own process, under %s", "accelerate launch" if accelerate else "plain python")
     with (out / "worker.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             *command,

@@ -20,7 +20,7 @@ async def sft(
     args: dict[str, Any] = {},  # noqa: B006 - read only
     peft: dict[str, Any] | None = None,
     eval_share: float = 0.0,
-    chat_template: str = "",
+    chat_template: Path | None = None,
     accelerate: str = "",
     keep_checkpoints: bool = False,
 ) -> dict[str, Any]:
@@ -28,7 +28,7 @@ async def sft(
 
     ``args`` are fields of TRL's ``SFTConfig``, over defaults that fit the hardware; ``peft`` those of a ``LoraConfig``
     (``{}``: its defaults), merged into the model at the end. ``eval_share`` of the rows is held out for an evaluation
-    loss. ``chat_template`` is ``plain`` or a Jinja file, for a base without one. ``accelerate`` is a config file, or
+    loss. ``chat_template`` is a Jinja file; a base without any gets a plain one. ``accelerate`` is a config file, or
     the name of one that TRL ships (``fsdp2``, ``zero3``). Killed and called again, it goes on from its checkpoint.
 
     Raises:

@@ -13,27 +13,27 @@ from datagen.errors import ConfigError
 PLAIN_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['role'] == 'assistant' %}Assistant: {% generation %}{{ message['content'] }}{{ eos_token }}"
-    "{% endgeneration %}\n{% else %}{{ message['role'] | capitalize }}: {{ message['content'] }}\n{% endif %}"
+    "{% endgeneration %}{{ '\\n' }}{% else %}{{ message['role'] | capitalize }}: {{ message['content'] }}\n{% endif %}"
     "{% endfor %}{% if add_generation_prompt %}Assistant:{{ ' ' }}{% endif %}"
 )
 _CHECKED_ROWS = 2000
 
 
-def load_tokenizer(base: str, template: str, options: dict[str, Any]) -> Any:
+def load_tokenizer(base: str, template: str | None, options: dict[str, Any]) -> Any:
     """The base's tokenizer with a chat template and a padding token.
 
-    ``template`` is ``""`` (the base's own), ``"plain"``, or the path of a Jinja file. Raises ``ConfigError``.
+    The template is the Jinja file ``template``, else the base's own, else ``PLAIN_TEMPLATE``. Raises ``ConfigError``.
     """
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(base, **options)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base, **options)
+    except OSError as error:
+        raise ConfigError(f"base {base}: its tokenizer cannot be loaded: {str(error).splitlines()[0]}") from error
     if template:
-        tokenizer.chat_template = PLAIN_TEMPLATE if template == "plain" else Path(template).read_text(encoding="utf-8")
-    if not tokenizer.chat_template:
-        raise ConfigError(
-            f"{base} has no chat template, so messages cannot be put into words for it; "
-            "set chat_template: plain, or the path of a Jinja template"
-        )
+        tokenizer.chat_template = Path(template).read_text(encoding="utf-8")
+    elif not tokenizer.chat_template:
+        tokenizer.chat_template = PLAIN_TEMPLATE
     if tokenizer.eos_token is None:
         raise ConfigError(f"{base}: its tokenizer has no end-of-text token, so the model could not learn to stop")
     if tokenizer.pad_token is None:

@@ -53,6 +53,8 @@ def _train(spec: dict[str, Any], out: Path) -> dict[str, Any]:
     # Before the model and TRL, which take seconds to load: what the user can mend.
     options = {"trust_remote_code": bool(spec["args"].get("trust_remote_code"))}
     tokenizer = tokens.load_tokenizer(spec["base"], spec["chat_template"], options)
+    if tokenizer.chat_template == tokens.PLAIN_TEMPLATE:
+        emit("note", text="the base has no chat template; a plain one is used, and saved with the model")
     task = Task(spec["method"], *_size(spec["base"], options), spec["peft"] is not None, spec["eval"] is not None)
     config, chosen = _config(spec, hardware, task, _stop(spec, tokenizer))
     room = tokens.check_room(tokenizer, Path(spec["train"]), config.max_length)
@@ -174,7 +176,9 @@ def _run(trainer: Any, spec: dict[str, Any], out: Path) -> dict[str, Any]:
 def _save(trainer: Any, spec: dict[str, Any], out: Path) -> None:
     """The whole model as safetensors, in the base's own precision, adapters merged."""
     unfinished = out / "model.unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
+    if trainer.is_world_process_zero():
+        shutil.rmtree(unfinished, ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
     trainer.save_model(str(out / "adapter" if spec["peft"] is not None else unfinished))
     if not trainer.is_world_process_zero():
         return

@@ -26,7 +26,7 @@ def test_a_mean_has_the_error_of_the_sample_variance() -> None:
 def test_a_paired_difference_is_tighter_than_two_separate_errors() -> None:
     first, second = [1, 1, 1, 0, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0, 0, 0]
     found = paired_difference(first, second)
-    # One of 8 differs: mean 1/8, sample variance (7/64 + 7 * 1/512 * 8 / 8 ...) worked by hand: 1/8.
+    # One of 8 differs: mean 1/8, sample variance (49/64 + 7/64) / 7 = 1/8, error sqrt(1/64).
     assert found["difference"] == 0.125
     assert found["stderr"] == pytest.approx(math.sqrt(1 / 8 / 8), abs=1e-4)
     assert found["ci95"] == [

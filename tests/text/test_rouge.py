@@ -6,12 +6,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from datagen.errors import ConfigError
 from datagen.text.rouge import NoveltyPool, f_measure, rouge_l, tokenize
 
 rouge_scorer = pytest.importorskip("rouge_score.rouge_scorer", reason="the reference is in the extra 'all'")
 reference = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
 
-_WORDS = st.lists(st.sampled_from("a b c d the of one1 Zebra".split()), max_size=25).map(" ".join)
+_WORDS = st.lists(st.sampled_from(["a", "b", "c", "d", "the", "of", "one1", "Zebra"]), max_size=25).map(" ".join)
 _TEXTS = _WORDS | st.text(max_size=60)
 
 
@@ -69,5 +70,11 @@ def test_more_words_than_unicode_has_characters_stay_apart(monkeypatch: pytest.M
     pool = NoveltyPool(0.5)
     for text in ("a b", "b c d", "d e f g", "e f g h"):
         pool.add(text.split())
-    assert pool.nearest("e f g h".split()) == (3, 1.0)
-    assert pool.nearest("b c".split()) == (1, 0.8)
+    assert pool.nearest(["e", "f", "g", "h"]) == (3, 1.0)
+    assert pool.nearest(["b", "c"]) == (1, 0.8)
+
+
+@pytest.mark.parametrize("threshold", [0, -1, 1.5])
+def test_an_impossible_threshold_is_refused(threshold: float) -> None:
+    with pytest.raises(ConfigError, match="above 0 and at most 1"):
+        NoveltyPool(threshold)

@@ -22,8 +22,15 @@ _NOUNS = tuple(lx.PLURAL[word] for word in lx.COUNTED)
 
 def _draw_more(rng: Random) -> Args:
     p, q = rng.sample(lx.PLACES, 2)
-    return {"a": rng.choice(lx.NAMES), "n": str(rng.randint(2, 10)), "c": rng.choice(lx.COLOURS), "o": rng.choice(_NOUNS),
-            "p": p, "m": str(rng.randint(1, 9)), "q": q}
+    return {
+        "a": rng.choice(lx.NAMES),
+        "n": str(rng.randint(2, 10)),
+        "c": rng.choice(lx.COLOURS),
+        "o": rng.choice(_NOUNS),
+        "p": p,
+        "m": str(rng.randint(1, 9)),
+        "q": q,
+    }
 
 
 def _more(sign: int) -> Callable[[Args], str | None]:
@@ -44,8 +51,14 @@ def _draw_less(rng: Random) -> Args:
 
 
 def _draw_person(rng: Random) -> Args:
-    return {"a": rng.choice(lx.NAMES), "j": rng.choice(lx.JOBS), "p": rng.choice(lx.CITIES), "v": rng.choice(lx.VERBS_HAVE),
-            "c": rng.choice(lx.COLOURS), "o": rng.choice(lx.COUNTED)}
+    return {
+        "a": rng.choice(lx.NAMES),
+        "j": rng.choice(lx.JOBS),
+        "p": rng.choice(lx.CITIES),
+        "v": rng.choice(lx.VERBS_HAVE),
+        "c": rng.choice(lx.COLOURS),
+        "o": rng.choice(lx.COUNTED),
+    }
 
 
 def _person(slot: str) -> Callable[[Args], str | None]:
@@ -79,7 +92,10 @@ def _draw_spots(rng: Random) -> Args:
 
 
 def _spot(args: Args) -> str | None:
-    if not _are(args, a=lx.THINGS, b=lx.THINGS, x=lx.SPOTS, xx=lx.SPOTS, q=(args["a"], args["b"])) or args["a"] == args["b"]:
+    if (
+        not _are(args, a=lx.THINGS, b=lx.THINGS, x=lx.SPOTS, xx=lx.SPOTS, q=(args["a"], args["b"]))
+        or args["a"] == args["b"]
+    ):
         return None
     return args["x"] if args["q"] == args["a"] else args["xx"]
 
@@ -107,11 +123,34 @@ def _tall(args: Args) -> str | None:
     return args["a"] if fits and len({args["a"], args["b"], args["c"]}) == 3 else None
 
 
+# How plain text tells each story: no question in it.
+_STATEMENTS = {
+    "story_more": "{a} has {n} {c} {o} in the {p} and finds {m} more at the {q}, so {a} has {answer}.",
+    "story_less": "{a} has {n} {c} {o} in the {p} and loses {m} at the {q}, so {answer} remain.",
+    "who_lives": "{a} the {j} lives in {p} and {v} a {c} {o}, so the city is {answer}.",
+    "who_job": "{a} the {j} lives in {p} and {v} a {c} {o}, so the job is {answer}.",
+    "who_colour": "{a} the {j} lives in {p} and {v} a {c} {o}, so the colour is {answer}.",
+    "who_thing": "{a} the {j} lives in {p} and {v} a {c} {o}, so the thing is {answer}.",
+    "who_name": "in {p} lives a {j}, {a}, who {v} a {c} {o}, so the name is {answer}.",
+    "who_more": "{a} has {n} {o} and {b} has {m} {o} in the {p}, so more has {answer}.",
+    "who_less": "{a} has {n} {o} and {b} has {m} {o} in the {p}, so less has {answer}.",
+    "where_is": "the {a} is {x} and the {b} is {xx}, so the {q} is {answer}.",
+    "gift_to": "in the {p} {a} gives {b} the {s} {o} of {d}, so it goes to {answer}.",
+    "gift_from": "in the {p} {a} gives {b} the {s} {o} of {d}, so it was from {answer}.",
+    "gift_where": "{a} took the {s} {o} of {d} to the {p} for {b}, so the place is {answer}.",
+    "most_of_three": "{a} is {w} than {b} and {b} is {w} than {c}, so the first is {answer}.",
+}
+
+
 def _story(
-    name: str, draw: Callable[[Random], Args], solve: Callable[[Args], str | None], *wordings: str, novel: float = 2.0,
+    name: str,
+    draw: Callable[[Random], Args],
+    solve: Callable[[Args], str | None],
+    *wordings: str,
+    novel: float = 2.0,
     share: float = 1.0,
 ) -> Skill:
-    return Skill(name, "stories", wordings, draw, solve, statement=f"{wordings[0]} {{answer}}.", novel=novel, share=share)
+    return Skill(name, "stories", wordings, draw, solve, statement=_STATEMENTS[name], novel=novel, share=share)
 
 
 _BIO = "{a} the {j} lives in {p} and {v} a {c} {o}."
@@ -127,36 +166,56 @@ def _asked(facts: tuple[str, ...], *questions: str) -> tuple[str, ...]:
 
 SKILLS = (
     _story(
-        "story_more", _draw_more, _more(1),
+        "story_more",
+        _draw_more,
+        _more(1),
         "{a} has {n} {c} {o} in the {p} and finds {m} more at the {q}. How many {o} has {a}?",
         "{a} had {n} {c} {o} at the {p}, then bought {m} from the {q}. How many now?",
         "From the {p} {a} brings {n} {c} {o} and from the {q} {m} more. Count the {o}.",
         "There are {n} {c} {o} in the {p} and {m} in the {q}. How many {o} does {a} see?",
         "{n} {c} {o} lie in the {p}. {a} adds {m} from the {q}. What is the total?",
         "{a} takes {n} {c} {o} to the {p} and {m} to the {q}. How many in all?",
-        novel=2.5, share=1.4,
+        novel=2.5,
+        share=1.4,
     ),
     _story(
-        "story_less", _draw_less, _more(-1),
+        "story_less",
+        _draw_less,
+        _more(-1),
         "{a} has {n} {c} {o} in the {p} and loses {m} at the {q}. How many {o} has {a} left?",
         "{a} had {n} {c} {o} at the {p}, then sold {m} in the {q}. How many remain?",
         "Of {n} {c} {o} from the {p} {a} gives away {m} near the {q}. How many are left?",
         "{a} took {n} {c} {o} out of the {p} but broke {m} by the {q}. How many still whole?",
         "There were {n} {c} {o} in the {p}. {a} moved {m} to the {q}. How many stay?",
         "{n} {c} {o} lie in the {p}. {a} brings {m} of them to the {q}. What remains?",
-        novel=2.5, share=1.4,
+        novel=2.5,
+        share=1.4,
     ),
-    _story("who_lives", _draw_person, _person("p"),
-           *_asked((_BIO, _BIO2, _BIO3), "Where does {a} live?", "Which city is it?")),
-    _story("who_job", _draw_person, _person("j"), *_asked((_BIO, _BIO2, _BIO3), "What is the job?", "What does {a} do?")),
-    _story("who_colour", _draw_person, _person("c"),
-           *_asked((_BIO, _BIO2, _BIO3), "Which colour is the {o}?", "Name the colour.")),
-    _story("who_thing", _draw_person, _person("o"),
-           *_asked((_BIO, _BIO2, _BIO3), "Which thing is {c}?", "What {v} {a}?")),
-    _story("who_name", _draw_person, _person("a"),
-           *_asked((_BIO, _BIO2, _BIO3), "Who {v} the {o}?", "Tell me the name.")),
     _story(
-        "who_more", _draw_pair, _richer(1),
+        "who_lives",
+        _draw_person,
+        _person("p"),
+        *_asked((_BIO, _BIO2, _BIO3), "Where does {a} live?", "Which city is it?"),
+    ),
+    _story(
+        "who_job", _draw_person, _person("j"), *_asked((_BIO, _BIO2, _BIO3), "What is the job?", "What does {a} do?")
+    ),
+    _story(
+        "who_colour",
+        _draw_person,
+        _person("c"),
+        *_asked((_BIO, _BIO2, _BIO3), "Which colour is the {o}?", "Name the colour."),
+    ),
+    _story(
+        "who_thing", _draw_person, _person("o"), *_asked((_BIO, _BIO2, _BIO3), "Which thing is {c}?", "What {v} {a}?")
+    ),
+    _story(
+        "who_name", _draw_person, _person("a"), *_asked((_BIO, _BIO2, _BIO3), "Who {v} the {o}?", "Tell me the name.")
+    ),
+    _story(
+        "who_more",
+        _draw_pair,
+        _richer(1),
         "{a} has {n} {o} and {b} has {m} {o} in the {p}. Who has more?",
         "In the {p} {a} counts {n} {o}, {b} counts {m}. Who counted more?",
         "{a} bought {n} {o} at the {p}, {b} bought {m}. Who bought the most?",
@@ -166,7 +225,9 @@ SKILLS = (
         share=1.2,
     ),
     _story(
-        "who_less", _draw_pair, _richer(-1),
+        "who_less",
+        _draw_pair,
+        _richer(-1),
         "{a} has {n} {o} and {b} has {m} {o} in the {p}. Who has less?",
         "In the {p} {a} counts {n} {o}, {b} counts {m}. Who counted fewer?",
         "{a} bought {n} {o} at the {p}, {b} bought {m}. Who bought the least?",
@@ -176,7 +237,9 @@ SKILLS = (
         share=1.2,
     ),
     _story(
-        "where_is", _draw_spots, _spot,
+        "where_is",
+        _draw_spots,
+        _spot,
         "The {a} is {x} and the {b} is {xx}. Where is the {q}?",
         "A {a} stands {x}, a {b} {xx}. Where to find the {q}?",
         "Put the {a} {x} and the {b} {xx}. Now where is the {q}?",
@@ -184,13 +247,25 @@ SKILLS = (
         "My {a} lies {x}, your {b} lies {xx}. Which place has the {q}?",
         "Someone saw a {a} {x} and a {b} {xx}. Say where the {q} was.",
     ),
-    _story("gift_to", _draw_gift, _gift("b"), *_asked((_GIFT, _GIFT2), "Who gets the {o}?", "Who has it now?", "For whom?")),
-    _story("gift_from", _draw_gift, _gift("d"),
-           *_asked((_GIFT, _GIFT2), "Whose {o} is it?", "Who owned the {o}?", "To whom did it belong?")),
-    _story("gift_where", _draw_gift, _gift("p"),
-           *_asked((_GIFT, _GIFT2), "Where did it happen?", "Name the place.", "At which place?")),
     _story(
-        "most_of_three", _draw_tall, _tall,
+        "gift_to", _draw_gift, _gift("b"), *_asked((_GIFT, _GIFT2), "Who gets the {o}?", "Who has it now?", "For whom?")
+    ),
+    _story(
+        "gift_from",
+        _draw_gift,
+        _gift("d"),
+        *_asked((_GIFT, _GIFT2), "Whose {o} is it?", "Who owned the {o}?", "To whom did it belong?"),
+    ),
+    _story(
+        "gift_where",
+        _draw_gift,
+        _gift("p"),
+        *_asked((_GIFT, _GIFT2), "Where did it happen?", "Name the place.", "At which place?"),
+    ),
+    _story(
+        "most_of_three",
+        _draw_tall,
+        _tall,
         "{a} is {w} than {b} and {b} is {w} than {c}. Who is the {w} of all?",
         "{b} is {w} than {c} but {a} is {w} than {b}. Who is first?",
         "If {a} is {w} than {b} who is {w} than {c}, who wins?",

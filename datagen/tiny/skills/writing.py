@@ -16,7 +16,11 @@ _KIND_OF_PLURAL = {plural: kind for kind, plural in lx.KIND_PLURAL.items()}
 
 def _draw_name(rng: Random) -> Args:
     kind = rng.choice(list(lx.KINDS))
-    return {"n": rng.choice(list(_NUMBERS)), "k": lx.KIND_PLURAL[kind], "x": " ".join(rng.sample(lx.KINDS[kind], rng.randint(1, 2)))}
+    return {
+        "n": rng.choice(list(_NUMBERS)),
+        "k": lx.KIND_PLURAL[kind],
+        "x": " ".join(rng.sample(lx.KINDS[kind], rng.randint(1, 2))),
+    }
 
 
 def _wanted(args: Args) -> tuple[int, tuple[str, ...], set[str]] | None:
@@ -40,13 +44,16 @@ def _some(args: Args) -> str | None:
 def _is_list(args: Args, answer: str) -> bool:
     wanted = _wanted(args)
     words = answer.casefold().rstrip(".").split()
-    return wanted is not None and len(words) == len(set(words)) == wanted[0] and set(words) <= set(wanted[1]) - wanted[2]
-
+    return (
+        wanted is not None and len(words) == len(set(words)) == wanted[0] and set(words) <= set(wanted[1]) - wanted[2]
+    )
 
 
 def _draw_sentence(rng: Random) -> Args:
     a, b = rng.sample(lx.COUNTED, 2)
-    return {"x": " ".join([rng.choice(lx.COLOURS), rng.choice(lx.NAMES), rng.choice(lx.VERBS_HAVE), a][rng.randint(0, 1):])}
+    return {
+        "x": " ".join([rng.choice(lx.COLOURS), rng.choice(lx.NAMES), rng.choice(lx.VERBS_HAVE), a][rng.randint(0, 1) :])
+    }
 
 
 def _sentence_words(args: Args) -> list[str] | None:
@@ -60,7 +67,9 @@ def _sentence(args: Args) -> str | None:
     words = _sentence_words(args)
     if words is None:
         return None
-    pick = {pool: next((w for w in words if w in pool), "") for pool in (lx.COLOURS, lx.NAMES, lx.VERBS_HAVE, lx.COUNTED)}
+    pick = {
+        pool: next((w for w in words if w in pool), "") for pool in (lx.COLOURS, lx.NAMES, lx.VERBS_HAVE, lx.COUNTED)
+    }
     seed = sum(map(ord, args["x"]))
     colour, name, verb, thing = (word or pool[seed % len(pool)] for pool, word in pick.items())
     return f"{name} {verb} a {colour} {thing}."
@@ -73,13 +82,17 @@ def _is_sentence(args: Args, answer: str) -> bool:
     if words is None or found is None:
         return False
     name, verb, colour, thing = found.groups()
-    lawful = name in lx.NAMES and verb in lx.VERBS_HAVE and thing in lx.COUNTED and colour in (None, *lx.COLOURS, *lx.SIZES)
+    lawful = (
+        name in lx.NAMES and verb in lx.VERBS_HAVE and thing in lx.COUNTED and colour in (None, *lx.COLOURS, *lx.SIZES)
+    )
     return lawful and set(words) <= {name, verb, colour, thing}
 
 
 def _draw_english(rng: Random) -> Args:
     colour = (rng.choice(list(lx.FOREIGN_COLOUR)) + " ") if rng.random() < 0.7 else ""
-    return {"x": f"the {colour}{rng.choice(lx.SUBJECTS)} {rng.choice(list(lx.FOREIGN_VERB))} the {rng.choice(lx.OBJECTS)}"}
+    return {
+        "x": f"the {colour}{rng.choice(lx.SUBJECTS)} {rng.choice(list(lx.FOREIGN_VERB))} the {rng.choice(lx.OBJECTS)}"
+    }
 
 
 _ENGLISH = re.compile(
@@ -104,26 +117,60 @@ def _translated(index: int) -> Callable[[Args], str | None]:
 def _sentence_into(index: int) -> Skill:
     language = lx.LANGUAGES[index]
     wordings = (
-        f"Translate the sentence into {language}: {{x}}", f"Say this sentence in {language}: {{x}}",
-        f"Put into {language}: {{x}}", f"What is {{x}} as a {language} sentence?",
-        f"Write in {language} that {{x}}.", f"Give the {language} for this sentence.\n{{x}}",
+        f"Translate the sentence into {language}: {{x}}",
+        f"Say this sentence in {language}: {{x}}",
+        f"Put into {language}: {{x}}",
+        f"What is {{x}} as a {language} sentence?",
+        f"Write in {language} that {{x}}.",
+        f"Give the {language} for this sentence.\n{{x}}",
     )
-    return Skill(f"sentence_{language.lower()}", "languages", wordings, _draw_english, _translated(index),
-                 statement=f"{{x}} is in {language} {{answer}}.", share=1.2, novel=2.0)
+    return Skill(
+        f"sentence_{language.lower()}",
+        "languages",
+        wordings,
+        _draw_english,
+        _translated(index),
+        statement=f"{{x}} is in {language} {{answer}}.",
+        share=1.2,
+        novel=2.0,
+    )
 
 
 SKILLS = (
     Skill(
-        "name_some", "writing",
-        ("Name {n} {k} but not {x}.", "List {n} {k} other than {x}.", "Give me {n} {k}, never {x}.",
-         "Write {n} {k} without {x}.", "Think of {n} {k} except {x}.", "I know {x}, tell me {n} more {k}."),
-        _draw_name, _some, _is_list, statement="{n} {k} but not {x} are {answer}.", novel=2.0,
+        "name_some",
+        "writing",
+        (
+            "Name {n} {k} but not {x}.",
+            "List {n} {k} other than {x}.",
+            "Give me {n} {k}, never {x}.",
+            "Write {n} {k} without {x}.",
+            "Think of {n} {k} except {x}.",
+            "I know {x}, tell me {n} more {k}.",
+        ),
+        _draw_name,
+        _some,
+        _is_list,
+        statement="{n} {k} but not {x} are {answer}.",
+        novel=2.0,
     ),
     Skill(
-        "sentence", "writing",
-        ("Write a sentence with the words {x}.", "Make one sentence from {x}.", "Use {x} in a sentence.",
-         "Build a sentence that has {x}.", "Say something with {x} in it.", "Write one sentence with these words.\n{x}"),
-        _draw_sentence, _sentence, _is_sentence, statement="with {x} say {answer}", novel=3.0, share=1.2,
+        "sentence",
+        "writing",
+        (
+            "Write a sentence with the words {x}.",
+            "Make one sentence from {x}.",
+            "Use {x} in a sentence.",
+            "Build a sentence that has {x}.",
+            "Say something with {x} in it.",
+            "Write one sentence with these words.\n{x}",
+        ),
+        _draw_sentence,
+        _sentence,
+        _is_sentence,
+        statement="with {x} say {answer}",
+        novel=3.0,
+        share=1.2,
     ),
     *(_sentence_into(index) for index in range(3)),
 )

@@ -1,0 +1,76 @@
+"""A stage's arguments as its function wants them: LLMs open, references resolved to rows and folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from datagen.llm import models
+from datagen.llm.client import LLM
+from datagen.llm.journal import Journal
+from datagen.pipeline import Node
+from datagen.plugins import load_backend, open_backend, parameters
+from datagen.rng import derive
+from datagen.store import Store
+
+
+class Binding:
+    """The LLMs of one run, opened when a stage first wants them, and the journal that they share."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._journal: Journal | None = None
+        self._open: dict[str, LLM] = {}
+
+    def llms(self, node: Node) -> list[LLM]:
+        """The LLMs that a stage asks, each once."""
+        return [self._llm(name) for name in dict.fromkeys(node.given("llm").values())]
+
+    def arguments(self, node: Node) -> dict[str, Any]:
+        """Everything that the stage's function takes by keyword."""
+        resolve: dict[str, Callable[[Any], Any]] = {
+            "llm": self._llm,
+            "rows": self._store.rows,
+            "path": Path,
+            "model": lambda name: models.resolve(self._store.model(name)),
+        }
+        arguments: dict[str, Any] = {}
+        for name, parameter in node.stage.parameters.items():
+            value = node.arguments.get(name)
+            if parameter.kind == "rng":
+                value = derive(self._store.pipeline.seed, node.name)
+            elif parameter.kind in resolve and value is not None:
+                value = resolve[parameter.kind](value)
+            arguments[name] = value
+        return arguments
+
+    async def close_llms(self) -> None:
+        """Free what the LLMs hold; the next stage that wants one opens it again."""
+        while self._open:
+            await self._open.popitem()[1].close()
+
+    async def close(self) -> None:
+        """Close LLMs and journal."""
+        await self.close_llms()
+        if self._journal is not None:
+            self._journal.close()
+
+    def _llm(self, name: str) -> LLM:
+        if name not in self._open:
+            entry = self._store.pipeline.llms[name]
+            arguments = dict(entry.arguments)
+            for key, parameter in parameters(load_backend(entry.use)).items():
+                if parameter.kind == "model" and arguments[key] is not None:
+                    arguments[key] = self._store.model(arguments[key])
+            self._journal = self._journal or Journal(self._store.root / "journal.sqlite")
+            backend = open_backend(entry.use, arguments)
+            backend.model = str(entry.arguments.get("model") or backend.model)
+            self._open[name] = LLM(
+                backend,
+                self._journal,
+                pack=entry.prompts,
+                sampling=dict(entry.sampling),
+                seed=self._store.pipeline.seed,
+            )
+        return self._open[name]

@@ -1,0 +1,121 @@
+"""What made a stage: the key of its folder, so that a changed setting never reuses old rows."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+from datagen import prompts
+from datagen.llm import models
+from datagen.pipeline import Entry, Input, Node, Pipeline, packs
+from datagen.plugins import load_backend, parameters
+
+# How a back end is run, not what it answers.
+_OPERATIONAL = {
+    "concurrency",
+    "timeout_s",
+    "max_attempts",
+    "threads",
+    "api_key_env",
+    "headers",
+    "max_batch_tokens",
+    "latency_s",
+}
+_WHOLE_FILE_BYTES = 64 * 2**20
+
+
+class Keys:
+    """The keys of a pipeline's stages; each covers those of the stages above that it reads."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self._keys: dict[str, str] = {}
+
+    def of(self, node: Node) -> str:
+        """Hash of a stage's code, arguments, prompts, LLMs, seed and inputs."""
+        if node.name not in self._keys:
+            made_of = {
+                "name": node.name,
+                "use": node.stage.name,
+                "code": _code_digest(node),
+                "seed": self.pipeline.seed,
+                "inputs": [self._input(one) for one in node.inputs],
+                "arguments": {
+                    name: self._argument(node, name, parameter.kind)
+                    for name, parameter in node.stage.parameters.items()
+                    if parameter.kind != "rng"
+                },
+            }
+            text = json.dumps(made_of, sort_keys=True, default=_spelled)
+            self._keys[node.name] = hashlib.sha256(text.encode()).hexdigest()
+        return self._keys[node.name]
+
+    def _input(self, given: Input) -> str:
+        node = self.pipeline.node(given.stage)
+        assert node is not None, f"{given.stage} is a stage above"
+        return f"{self.of(node)}.{given.part}"
+
+    def _argument(self, node: Node, name: str, kind: str) -> Any:
+        value = node.arguments.get(name)
+        if value is None:
+            return None
+        if kind == "llm":
+            return self._entry(self.pipeline.llms[value])
+        if kind == "rows":
+            return self._input(value)
+        if kind == "path":
+            return _file_digest(Path(value))
+        if kind == "model":
+            return self._model(value)
+        if kind == "prompt":
+            return [prompts.digests(value, pack) for pack in packs(node, self.pipeline.llms)]
+        return value
+
+    def _entry(self, entry: Entry) -> Any:
+        kinds = parameters(load_backend(entry.use))
+        arguments = {
+            name: self._model(value)
+            if value is not None and kinds[name].kind == "model"
+            else _file_digest(Path(value))
+            if value is not None and kinds[name].kind == "path"
+            else value
+            for name, value in entry.arguments.items()
+            if name not in _OPERATIONAL
+        }
+        return [entry.use, arguments, entry.prompts, dict(entry.sampling)]
+
+    def _model(self, name: str) -> str:
+        if (node := self.pipeline.node(name)) is not None:
+            return self.of(node)
+        folder = Path(models.resolve(name))
+        return _folder_digest(folder) if folder.is_dir() else name
+
+
+def _code_digest(node: Node) -> str:
+    source = inspect.getsourcefile(inspect.unwrap(node.stage.function))
+    return _file_digest(Path(source)) if source and Path(source).is_file() else ""
+
+
+def _file_digest(path: Path) -> str:
+    if path.is_dir():
+        return _folder_digest(path)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _folder_digest(folder: Path) -> str:
+    """Content of all files; of those over 64 MB, size and modification time."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        status = path.stat()
+        content = _file_digest(path) if status.st_size < _WHOLE_FILE_BYTES else f"{status.st_size}:{status.st_mtime_ns}"
+        digest.update(f"{path.relative_to(folder)}\0{content}\0".encode())
+    return digest.hexdigest()
+
+
+def _spelled(value: Any) -> str:
+    """A function, which only a Python caller can give, by its name."""
+    return f"{value.__module__}.{value.__qualname__}" if callable(value) else str(value)

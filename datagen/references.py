@@ -1,0 +1,136 @@
+"""What a name in a pipeline file means: an LLM entry, rows or a model of a stage above, a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from datagen import assets
+from datagen.errors import ConfigError
+from datagen.llm.base import Sampling
+from datagen.pipeline import Entry, Input, Node
+from datagen.plugins import check_arguments, load_backend, load_stage, nearest, parameters
+
+
+class References:
+    """The LLM entries and the stages so far; ``means`` says what names of repeated groups stand for at this point."""
+
+    def __init__(self, base: Path, stages: Sequence[str]) -> None:
+        self.base = base
+        self.stages = stages
+        """Names of all stages of the file, also of those below."""
+        self.llms: dict[str, Entry] = {}
+        self.nodes: dict[str, Node] = {}
+        self.means: Mapping[str, str] = {}
+
+    def add_llm(self, where: str, name: str, raw: Any) -> None:
+        """Check an LLM entry and add it. Raises ``ConfigError``."""
+        if not isinstance(raw, dict) or not isinstance(raw.get("use"), str):
+            raise ConfigError(
+                f"{where}: needs a mapping with 'use', such as {{use: openai, base_url: ..., model: ...}}"
+            )
+        given = {str(key): value for key, value in raw.items() if key not in ("use", "prompts", "sampling")}
+        sampling, pack = raw.get("sampling") or {}, raw.get("prompts") or ""
+        try:
+            msgspec.convert(sampling, Sampling)
+            allowed = parameters(load_backend(raw["use"]))
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"{where}: sampling: {error}") from error
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
+        arguments = check_arguments(where, allowed, given)
+        for key, value in arguments.items():
+            if value is not None and allowed[key].kind == "path":
+                arguments[key] = self.file(f"{where}: {key}", value)
+            elif value is not None and allowed[key].kind == "model":
+                arguments[key] = self.means.get(value, value)
+        self.llms[name] = Entry(name, raw["use"], arguments, self._pack(f"{where}: prompts", pack), sampling)
+
+    def llm(self, where: str, value: str) -> str:
+        """The name of an LLM entry; a stage that trains becomes one. Raises ``ConfigError``."""
+        name = self.means.get(value, value)
+        if name not in self.llms and self._trained(name):
+            self.llms[name] = Entry(name, "transformers", self._transformers(where, name))
+        if name not in self.llms:
+            known = [*self.llms, *(node.name for node in self.nodes.values() if node.stage.shape == "job")]
+            hint = nearest(name, known) or self._below(name)
+            raise ConfigError(f"{where}: no LLM {value!r}{hint}; there are: {', '.join(known) or 'none (add llms:)'}")
+        for key, parameter in parameters(load_backend(self.llms[name].use)).items():
+            if parameter.kind == "model":
+                self.model(f"{where}: LLM {name}", self.llms[name].arguments[key])
+        return name
+
+    def rows(self, where: str, value: str) -> Input:
+        """The rows of a stage above, ``stage.part``, or a file. Raises ``ConfigError``."""
+        name, _, part = value.partition(".")
+        name = self.means.get(name, name)
+        if name in self.nodes:
+            if self.nodes[name].stage.shape == "job":
+                raise ConfigError(f"{where}: {value!r} makes no rows")
+            return Input(name, part)
+        if (path := assets.find(value, self.base)) is not None:
+            return Input(self._implicit_source(path))
+        known = [node.name for node in self.nodes.values() if node.stage.shape != "job"]
+        hint = nearest(name, known) or self._below(name)
+        there = ", ".join(known) or "none"
+        raise ConfigError(f"{where}: {value!r} is neither a stage above ({there}) nor a file{hint}")
+
+    def above(self, where: str) -> Input:
+        """The nearest stage above that makes rows: what ``from`` defaults to. Raises ``ConfigError``."""
+        for node in reversed(self.nodes.values()):
+            if node.stage.shape != "job":
+                return Input(node.name)
+        raise ConfigError(f"{where}: nothing above it makes rows; begin with a source, such as sources.jsonl")
+
+    def model(self, where: str, value: str) -> str:
+        """The name of a training stage above, or any other model name as it is. Raises ``ConfigError``."""
+        name = self.means.get(value, value)
+        if name in self.stages and not self._trained(name):
+            problem = self._below(name) or " is a stage that trains no model"
+            raise ConfigError(f"{where}: {value!r}{problem}")
+        return name
+
+    def file(self, where: str, value: str) -> str:
+        """A file as given, beside the pipeline file, or shipped. Raises ``ConfigError``."""
+        if (found := assets.find(value, self.base)) is not None:
+            return str(found)
+        raise ConfigError(
+            f"{where}: no file {value!r} in {Path.cwd()}, beside the pipeline, or among the shipped files"
+        )
+
+    def _pack(self, where: str, value: Any) -> str:
+        """A pack that ships with the package by its name; a folder of the user's by its path."""
+        if not isinstance(value, str):
+            raise ConfigError(f"{where}: names a prompt pack, such as tiny, or a folder; not {value!r}")
+        if not value or (assets.folder("prompts") / value).is_dir():
+            return value
+        return self.file(where, value)
+
+    def _trained(self, name: str) -> bool:
+        return name in self.nodes and self.nodes[name].stage.shape == "job"
+
+    def _transformers(self, where: str, model: str) -> dict[str, Any]:
+        return check_arguments(where, parameters(load_backend("transformers")), {"model": model})
+
+    def _below(self, name: str) -> str:
+        return " (that stage stands below)" if name in self.stages and name not in self.nodes else ""
+
+    def _implicit_source(self, path: Path) -> str:
+        """The name of a source for a file that stands where rows are wanted."""
+        stem = re.sub(r"\W+", "_", path.stem)
+        name = next(name for name in (f"{stem}{i or ''}" for i in range(10**6)) if self._is_free(name, path))
+        if name not in self.nodes:
+            stage = load_stage("sources.jsonl")
+            arguments = check_arguments(str(path), stage.parameters, {"path": str(path)})
+            self.nodes[name] = Node(name, stage, (), arguments)
+        return name
+
+    def _is_free(self, name: str, path: Path) -> bool:
+        node = self.nodes.get(name)
+        if name in self.stages or name in self.llms or node is None:
+            return name not in self.stages and name not in self.llms
+        return node.stage.name == "sources.jsonl" and node.arguments["path"] == str(path)

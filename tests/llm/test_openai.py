@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import unused_port
+
+from datagen.errors import ConfigError, LLMError
+from datagen.llm import openai as module
+from datagen.llm.base import Sampling, TokenLogprob, Usage
+from datagen.llm.client import LLM
+from datagen.llm.journal import Journal
+from datagen.llm.openai import OpenAI, openai
+
+from .conftest import FakeServer, ask, completion, refusal
+
+Open = Callable[..., OpenAI]
+
+
+@pytest.fixture
+async def backend(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Open]:
+    """Opens back ends on the fake server, with short pauses between tries."""
+    monkeypatch.setattr(module, "_BASE_DELAY_S", 0.002)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    opened = []
+
+    def open_backend(**options: Any) -> OpenAI:
+        opened.append(openai(**{"model": "m", "base_url": server.url, "max_attempts": 4, **options}))
+        return opened[-1]
+
+    yield open_backend
+    for one in opened:
+        await one.close()
+
+
+def first(response: web.Response | str, times: int = 1) -> Callable[[int], web.Response | str | None]:
+    def plan(number: int) -> web.Response | str | None:
+        if number >= times:
+            return None
+        if isinstance(response, str):
+            return response
+        return web.Response(body=response.body, status=response.status, headers=response.headers)
+
+    return plan
+
+
+async def test_a_request_carries_what_was_set_and_nothing_else(server: FakeServer, backend: Open) -> None:
+    llm = backend(extra_body={"min_p": 0.1, "a": 1}, headers={"X-Team": "t"})
+    await llm.chat(ask("hi"), Sampling())
+    await llm.chat(
+        ask("hi"),
+        Sampling(0.5, 0.9, 5, 7, ("x",), 3, 0.1, 0.2, 2, {"type": "object"}, {"a": 2}),
+    )
+    plain = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "min_p": 0.1, "a": 1}
+    schema = {"name": "reply", "schema": {"type": "object"}, "strict": True}
+    full = {"temperature": 0.5, "top_p": 0.9, "top_k": 5, "max_tokens": 7, "stop": ["x"], "seed": 3}
+    full |= {"presence_penalty": 0.1, "frequency_penalty": 0.2, "logprobs": True, "top_logprobs": 2, "a": 2}
+    full |= {"response_format": {"type": "json_schema", "json_schema": schema}}
+    assert server.bodies == [plain, plain | full]
+    assert server.headers[0]["X-Team"] == "t"
+    assert "Authorization" not in server.headers[0]
+
+
+async def test_text_usage_finish_reason_and_logprobs_are_read(server: FakeServer, backend: Open) -> None:
+    body = completion("hi")
+    token = {"token": "hi", "logprob": -0.5, "bytes": [1], "top_logprobs": [{"token": "ho", "logprob": -1.0}]}
+    body["choices"][0] |= {"finish_reason": "length", "logprobs": {"content": [token]}}
+    server.plan = first(web.json_response(body))
+    reply = await backend().chat(ask("q"), Sampling(logprobs=1))
+    assert (reply.text, reply.finish_reason, reply.usage) == ("hi", "length", Usage(3, 2))
+    assert reply.logprobs == (TokenLogprob("hi", -0.5, {"ho": -1.0}),)
+
+
+async def test_a_refusal_is_told_from_an_answer(server: FakeServer, backend: Open) -> None:
+    body = completion("", refusal="I cannot")
+    body["choices"][0]["message"]["content"] = None
+    server.plan = first(web.json_response(body))
+    reply = await backend().chat(ask("q"), Sampling())
+    assert (reply.text, reply.finish_reason) == ("I cannot", "refusal")
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+async def test_a_passing_failure_is_tried_again(server: FakeServer, backend: Open, status: int) -> None:
+    server.plan = first(refusal(status), times=2)
+    assert (await backend().chat(ask("q"), Sampling())).text == "answer to q"
+    assert len(server.bodies) == 3
+
+
+@pytest.mark.parametrize("body", [b"<html>busy</html>", b'{"choices": []}', b'{"choices": [{"message"', b"{}", b"\xff"])
+async def test_a_garbled_reply_is_tried_again(server: FakeServer, backend: Open, body: bytes) -> None:
+    server.plan = first(web.Response(body=body))
+    assert (await backend().chat(ask("q"), Sampling())).text == "answer to q"
+
+
+async def test_a_dropped_connection_is_tried_again(server: FakeServer, backend: Open) -> None:
+    server.plan = lambda number: "drop" if number in (1, 2) else None
+    llm = backend()
+    assert [(await llm.chat(ask(q), Sampling())).text for q in "ab"] == ["answer to a", "answer to b"]
+
+
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        (refusal(429), "http_429"),
+        (refusal(500), "http_500"),
+        (web.Response(body=b"{}"), "bad_response"),
+        ("drop", "connection"),
+        ("hang", "timeout"),
+    ],
+)
+async def test_the_reason_of_a_lasting_failure_is_typed(
+    server: FakeServer, backend: Open, response: web.Response | str, reason: str
+) -> None:
+    llm = backend(max_attempts=2, timeout_s=0.1)
+    await llm.chat(ask("works"), Sampling())
+    server.plan = first(response, times=99)
+    with pytest.raises(LLMError) as caught:
+        await llm.chat(ask("q"), Sampling())
+    assert (caught.value.reason, caught.value.attempts, len(server.bodies)) == (reason, 2, 3)
+
+
+async def test_retry_after_in_seconds_is_waited_for(server: FakeServer, backend: Open) -> None:
+    server.plan = first(refusal(429, Retry_After="0.2"))
+    started = time.monotonic()
+    await backend().chat(ask("q"), Sampling())
+    assert 0.2 <= time.monotonic() - started < 1
+
+
+async def test_retry_after_as_a_date_is_waited_for(server: FakeServer, backend: Open) -> None:
+    server.plan = first(refusal(503, Retry_After=formatdate(time.time() + 2, usegmt=True)))
+    started = time.monotonic()
+    await backend().chat(ask("q"), Sampling())
+    assert 0.9 <= time.monotonic() - started < 3
+
+
+async def test_a_request_that_waits_holds_up_no_other(server: FakeServer, backend: Open) -> None:
+    server.plan = first(refusal(429, Retry_After="0.5"), times=2)
+    llm = backend(concurrency=2)
+    limited = [asyncio.ensure_future(llm.chat(ask(q), Sampling())) for q in "ab"]
+    await asyncio.sleep(0.1)
+    started = time.monotonic()
+    await asyncio.gather(*[llm.chat(ask(q), Sampling()) for q in "cdefgh"])
+    assert time.monotonic() - started < 0.3
+    await asyncio.gather(*limited)
+
+
+async def test_a_rate_limit_that_lets_others_through_uses_up_no_attempt(server: FakeServer, backend: Open) -> None:
+    server.plan = lambda number: None if number % 3 == 0 else refusal(429)
+    llm = backend(max_attempts=4)
+    replies = await asyncio.gather(*[llm.chat(ask(str(i)), Sampling()) for i in range(8)])
+    assert len(replies) == 8
+
+
+async def test_no_more_requests_are_open_than_concurrency(server: FakeServer, backend: Open) -> None:
+    server.latency_s = 0.05
+    llm = backend(concurrency=3)
+    started = time.monotonic()
+    await asyncio.gather(*[llm.chat(ask(str(i)), Sampling()) for i in range(9)])
+    assert time.monotonic() - started >= 0.15
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_wrong_key_names_the_variable_and_not_the_key(
+    server: FakeServer, backend: Open, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-secret")
+    server.plan = first(refusal(status, "Incorrect API key provided: sk-secret"))
+    llm = backend(api_key_env="MY_KEY")
+    with pytest.raises(ConfigError, match="MY_KEY, which was refused") as caught:
+        await llm.chat(ask("q"), Sampling())
+    assert server.headers[0]["Authorization"] == "Bearer sk-secret"
+    assert "sk-secret" not in f"{caught.value} {llm.identity}"
+
+
+async def test_no_error_shows_a_key_that_the_server_echoes(
+    server: FakeServer, backend: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE", "sk-azure")
+    server.plan = first(refusal(400, "bad header sk-azure"))
+    with pytest.raises(LLMError, match=r"bad header \*\*\*"):
+        await backend(headers={"api-key": "$AZURE"}).chat(ask("q"), Sampling())
+    assert server.headers[0]["api-key"] == "sk-azure"
+
+
+async def test_an_unknown_model_or_path_says_so_at_once(server: FakeServer, backend: Open) -> None:
+    server.plan = first(refusal(404, "The model `m` does not exist."))
+    with pytest.raises(ConfigError, match=r"model 'm': The model `m` does not exist"):
+        await backend().chat(ask("q"), Sampling())
+    with pytest.raises(ConfigError, match=r"did you mean base_url: .*/v1 "):
+        await backend(base_url=server.url.removesuffix("/v1")).chat(ask("q"), Sampling())
+    assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "code", "reason"),
+    [
+        (400, "This model's maximum context length is 512 tokens. However, you requested 600", "", "context_length"),
+        (400, "too long", "context_length_exceeded", "context_length"),
+        (422, "`inputs` tokens + `max_new_tokens` must be <= 4096", "", "context_length"),
+        (413, "payload", "", "context_length"),
+        (400, "temperature must be at most 2", "", "http_400"),
+        (422, "unknown field", "", "http_422"),
+    ],
+)
+async def test_a_request_that_cannot_succeed_is_not_repeated(
+    server: FakeServer, backend: Open, status: int, message: str, code: str, reason: str
+) -> None:
+    server.plan = first(refusal(status, message, code), times=9)
+    with pytest.raises(LLMError, match=message[:12].replace("(", r"\(")) as caught:
+        await backend().chat(ask("q"), Sampling())
+    assert (caught.value.reason, len(server.bodies)) == (reason, 1)
+
+
+async def test_an_empty_account_stops_the_run(server: FakeServer, backend: Open) -> None:
+    server.plan = first(refusal(429, "You exceeded your current quota", "insufficient_quota"), times=9)
+    with pytest.raises(ConfigError, match="exceeded your current quota"):
+        await backend().chat(ask("q"), Sampling())
+
+
+async def test_a_server_that_was_never_there_is_named(backend: Open) -> None:
+    url = f"http://127.0.0.1:{unused_port()}/v1"
+    llm = backend(base_url=url, max_attempts=50)
+    with pytest.raises(ConfigError, match=f"no server at {url}"):
+        await llm.chat(ask("q"), Sampling())
+
+
+async def test_a_web_site_is_no_server(server: FakeServer, backend: Open) -> None:
+    server.plan = first(web.Response(text="<html>hello</html>"), times=99)
+    with pytest.raises(ConfigError, match="is base_url an OpenAI-compatible API"):
+        await backend(max_attempts=50).chat(ask("q"), Sampling())
+
+
+async def test_a_reply_of_ten_megabytes_and_half_an_emoji_arrive(
+    server: FakeServer, backend: Open, journal: Journal
+) -> None:
+    long = "x" * 10_000_000
+    server.plan = lambda number: [long, web.Response(body=b'{"choices": [{"message": {"content": "a\\ud83d"}}]}')][
+        number
+    ]
+    llm = LLM(backend(), journal)
+    assert (await llm.chat(ask("long"))).text == long
+    assert (await llm.chat(ask("cut"))).text == "a\ufffd"
+
+
+def test_one_back_end_serves_several_event_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def serve_and_ask(llm: OpenAI) -> str:
+        async def answer(_: web.Request) -> web.Response:
+            return web.json_response(completion("hi"))
+
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        text = (await llm.chat(ask("q"), Sampling())).text
+        await llm.close()
+        await runner.cleanup()
+        return text
+
+    port = unused_port()
+    llm = openai(model="m", base_url=f"http://127.0.0.1:{port}/v1")
+    assert [asyncio.run(serve_and_ask(llm)) for _ in range(2)] == ["hi", "hi"]
+
+
+def test_openai_itself_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(ConfigError, match="set the environment variable OPENAI_API_KEY"):
+        openai(model="gpt-5")
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://x/v1", "http://", "http://user:pw@host/v1"])
+def test_a_malformed_address_is_an_error_at_once(url: str) -> None:
+    with pytest.raises(ConfigError, match="base_url"):
+        openai(model="m", base_url=url)
+
+
+def test_the_identity_is_address_model_and_extra_body() -> None:
+    one = openai(model="m", base_url="http://a/v1/", extra_body={"x": 1}, headers={"api-key": "k"}, concurrency=3)
+    assert one.identity == {"base_url": "http://a/v1", "model": "m", "extra_body": {"x": 1}}

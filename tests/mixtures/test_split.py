@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from datagen.errors import ConfigError
+from datagen.mixtures.split import clustered, split
+from datagen.record import instruction
+
+TEXTS = [f"{a} {b} {c} {d}" for a in "abcd" for b in "efgh" for c in "ijkl" for d in "mnop"]
+
+
+def test_the_test_part_has_its_size_and_the_order_stays() -> None:
+    records = [instruction(text) for text in TEXTS]
+    found = list(split(records, test=0.25, rng=random.Random(0), threshold=None))
+    assert [record.id for record in found] == [record.id for record in records]
+    assert sum(record.labels["split"] == "test" for record in found) == 64
+    assert sum(r.labels["split"] == "test" for r in split(records, test=10, rng=random.Random(0), threshold=None)) == 10
+
+
+def test_near_duplicates_stay_together() -> None:
+    texts = [
+        f"{word} {' '.join(str(number * 7 + n) for n in range(7))} {tail}"
+        for number, word in enumerate("abcdefgh")
+        for tail in "xyz"
+    ]
+    for seed in range(5):
+        found = [record.labels["split"] for record in split(map(instruction, texts), test=0.4, rng=random.Random(seed))]
+        assert all(len(set(found[at : at + 3])) == 1 for at in range(0, len(found), 3))
+        assert found.count("test") == 9
+
+
+def test_clusters_chain_and_exact_twins_join_whatever_their_case() -> None:
+    chain = ["a b c d e f g h i j", "a b c d e f g h x y", "a b c d e f z w x y", "q r s t", "Q R, S T!"]
+    assert clustered(chain, 0.7) == [[0, 1, 2], [3, 4]]
+    assert clustered(chain, None) == [[0], [1], [2], [3, 4]]
+
+
+def test_one_big_cluster_is_trained_on_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    found = list(split([instruction("same")] * 9, test=3, rng=random.Random(0)))
+    assert {record.labels["split"] for record in found} == {"train"}
+    assert "0 of 3 test rows: near-duplicates form clusters of up to 9" in caplog.text
+
+
+def test_the_same_seed_gives_the_same_split() -> None:
+    def parts(seed: int) -> list[str]:
+        return [r.labels["split"] for r in split(map(instruction, TEXTS), rng=random.Random(seed), threshold=None)]
+
+    assert parts(0) == parts(0)
+    assert parts(0) != parts(1)
+
+
+def test_nothing_in_gives_nothing_out_and_odd_sizes_are_refused() -> None:
+    assert list(split([], rng=random.Random(0))) == []
+    with pytest.raises(ConfigError, match="neither a share"):
+        list(split([], test=1.5, rng=random.Random(0)))

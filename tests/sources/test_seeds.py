@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import orjson
+
+from datagen import assets
+from datagen.sources.jsonl import jsonl
+from datagen.text.rouge import NoveltyPool, tokenize
+from datagen.text.tasks import flaw
+
+SEEDS = assets.folder("seeds") / "tasks.jsonl"
+
+
+def test_the_shipped_seed_tasks_are_many_and_follow_the_rules_they_teach() -> None:
+    rows = [orjson.loads(line) for line in SEEDS.read_bytes().splitlines()]
+    assert len(rows) >= 175
+    assert not [row["instruction"] for row in rows if flaw(row["instruction"], 3, 150)]
+    assert max(Counter(row["name"] for row in rows).values()) == 1
+    with_input = sum(bool(row["instances"][0]["input"]) for row in rows)
+    assert 0.4 < with_input / len(rows) < 0.7
+
+
+def test_no_two_shipped_seed_tasks_are_alike() -> None:
+    pool = NoveltyPool(0.7)
+    for record in jsonl(path=SEEDS):
+        tokens = tokenize(record.labels["instruction"])
+        assert pool.nearest(tokens) is None
+        pool.add(tokens)
+        assert record.answer
+        assert not record.dropped
