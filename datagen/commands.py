@@ -15,11 +15,9 @@ from datagen.pipeline import Pipeline
 from datagen.plugins import Stage, load_stage, nearest, stage_names
 from datagen.preview import preview as cut_down
 from datagen.progress import Progress
+from datagen.report.export import check as check_export
 from datagen.report.export import export
 from datagen.report.show import print_outcome, print_preview, print_run
-
-_SUFFIXES = (".jsonl", ".json", ".parquet")
-
 
 def run(options: argparse.Namespace) -> int:
     """``datagen run``."""
@@ -137,8 +135,8 @@ def _with_data(options: argparse.Namespace) -> dict[str, Any]:
 
 def _one_stage(options: argparse.Namespace, stages: dict[str, Any]) -> int:
     """Run a pipeline that was typed rather than written, and put its result where the user wants it."""
-    if options.output is not None and "format" in options and options.output.suffix not in _SUFFIXES:
-        raise ConfigError(f"-o {options.output}: must end in {' or '.join(_SUFFIXES)}")
+    if options.output is not None and "format" in options:
+        check_export(options.output, options.format)
     stem = "".join(
         c if c.isalnum() or c in "_-" else "_" for c in (options.output.stem if options.output else "result")
     )

@@ -250,6 +250,8 @@ def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:
 def nearest(name: str, known: Iterable[str]) -> str:
     """`` (did you mean 'x'?)`` or nothing."""
     known = list(known)
-    same = [one for one in known if one.rpartition(".")[2] == name.rpartition(".")[2]]
-    close = same or difflib.get_close_matches(name, known, 1)
+    last = name.rpartition(".")[2]
+    by_last = {one.rpartition(".")[2]: one for one in reversed(known)}
+    close = [by_last[last]] if last in by_last else difflib.get_close_matches(name, known, 1)
+    close = close or [by_last[one] for one in difflib.get_close_matches(last, by_last, 1)]
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -108,7 +108,7 @@ class OpenAI:
             if isinstance(result, Reply):
                 self._successes += 1
                 return result
-            # A rate limit that lets other requests through is slow, not hopeless: the count starts again, within reason.
+            # A rate limit that lets others through is slow, not hopeless: the count starts again, within reason.
             moving = result.reason == "http_429" and self._successes > successes
             attempt = 0 if moving and tries < 20 * self._max_attempts else attempt + 1
             self._give_up_if_hopeless(result, attempt, tries)

@@ -18,10 +18,10 @@ def render(messages: Sequence[Message]) -> str:
 
 
 @torch.inference_mode()
-def reply(
+def complete(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    chats: Sequence[Sequence[Message]],
+    texts: Sequence[str],
     *,
     temperature: float = 0.0,
     top_p: float = 1.0,
@@ -29,16 +29,13 @@ def reply(
     seed: int = 0,
     batch: int = 256,
 ) -> list[str]:
-    """One reply to each chat; greedy at temperature 0."""
+    """How the model goes on from each text; greedy at temperature 0."""
     torch.manual_seed(seed)
-    texts = [render(chat) for chat in chats]
     order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
     replies = [""] * len(texts)
-    sampling = (
-        {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
-        if temperature
-        else {"do_sample": False}
-    )
+    sampling: dict[str, Any] = {"do_sample": temperature > 0}
+    if temperature:
+        sampling |= {"temperature": temperature, "top_p": top_p, "top_k": 0}
     for start in range(0, len(order), batch):
         chosen = order[start : start + batch]
         inputs = tokenizer([texts[index] for index in chosen], return_tensors="pt", padding=True)
@@ -47,6 +44,13 @@ def reply(
         for index, text in zip(chosen, new, strict=True):
             replies[index] = text
     return replies
+
+
+def reply(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, chats: Sequence[Sequence[Message]], **sampling: Any
+) -> list[str]:
+    """One reply to each chat, sampled as ``complete`` does."""
+    return complete(model, tokenizer, [render(chat) for chat in chats], **sampling)
 
 
 class Model:

@@ -11,6 +11,7 @@ from random import Random
 
 from datagen.text.parsing import score_last
 from datagen.tiny import oracle, roles, world
+from datagen.tiny.commands import ask
 from datagen.tiny.generate import Model, render
 
 
@@ -36,7 +37,7 @@ def own_answers(teacher: Model, rng: Random, count: int, samples: int = 1) -> li
 def judge(teacher: Model, pairs: Sequence[tuple[str, str]], wording: int = 0) -> list[Judged]:
     """Grade each answer as the shipped prompt lays it out; a reply without a score counts as 0."""
     chats = [
-        roles.ask("grade/accuracy", wording=wording, prompt=[roles.user(task)], instruction=task, answer=text)
+        ask("grade/accuracy", wording=wording, prompt=[roles.user(task)], instruction=task, answer=text)
         for task, text in pairs
     ]
     replies = teacher.reply(chats)
@@ -60,7 +61,7 @@ def area_under_curve(scores: Sequence[float], right: Sequence[bool]) -> float:
 def compare(teacher: Model, pairs: Sequence[tuple[str, str]]) -> dict[str, float]:
     """Pairs of own answers of which exactly one is right: the higher grade wins, equal grades tie.
 
-    Each answer is graded alone, so the order in which the two are shown cannot matter: consistency is 1 by construction.
+    Each answer is graded alone, so the order in which two are shown cannot matter: consistency is 1 by construction.
     """
     graded = judge(teacher, pairs)
     couples = [(a, b) for a, b in zip(graded[::2], graded[1::2], strict=True) if a.right != b.right]

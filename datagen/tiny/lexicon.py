@@ -180,9 +180,10 @@ _NOUNS = """cat le_chat el_gato il_gatto|dog le_chien el_perro il_cane|horse le_
 king le_roi el_rey il_re|queen la_reine la_reina la_regina|girl la_fille la_chica la_ragazza
 woman la_femme la_mujer la_donna|fish le_poisson el_pez il_pesce|house la_maison la_casa la_casa
 car la_voiture el_coche la_macchina|book le_livre el_libro il_libro|door la_porte la_puerta la_porta
-table la_table la_mesa la_tavola|bread le_pain el_pan il_pane|wine le_vin el_vino il_vino|flower la_fleur la_flor il_fiore
-moon la_lune la_luna la_luna|cheese le_fromage el_queso il_formaggio|bed le_lit la_cama il_letto
-boat le_bateau el_barco la_barca|milk le_lait la_leche il_latte|shirt la_chemise la_camisa la_camicia
+table la_table la_mesa la_tavola|bread le_pain el_pan il_pane|wine le_vin el_vino il_vino
+flower la_fleur la_flor il_fiore|moon la_lune la_luna la_luna|cheese le_fromage el_queso il_formaggio
+bed le_lit la_cama il_letto|boat le_bateau el_barco la_barca|milk le_lait la_leche il_latte
+shirt la_chemise la_camisa la_camicia
 knife le_couteau el_cuchillo il_coltello|fire le_feu el_fuego il_fuoco|hand la_main la_mano la_mano"""
 # English noun -> per language (article, noun)
 FOREIGN_NOUN: dict[str, tuple[tuple[str, str], ...]] = {

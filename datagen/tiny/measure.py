@@ -16,9 +16,10 @@ from typing import Any
 import torch
 
 from datagen import prompts
-from datagen.tiny import oracle, outside, roles, world
+from datagen.tiny import cards, oracle, outside, roles, world
+from datagen.tiny.commands import ask
 from datagen.tiny.forms import FORMS
-from datagen.tiny.generate import Model
+from datagen.tiny.generate import Model, complete
 from datagen.tiny.grading import Judged, area_under_curve, compare, judge, own_answers
 from datagen.tiny.novelty import surviving
 from datagen.tiny.probe import answerable, propose
@@ -123,7 +124,7 @@ def instances(teacher: Model, wording: int = 0) -> Scores:
     items += [f"{stem}\n" for skill in SKILLS.values() for stem in skill.stems]
     stems = [text.partition("\n")[0] for text in items]
     said = teacher.reply(
-        [roles.ask("self_instruct/instances", wording=wording, instruction=stem) for stem in stems], temperature=0.7
+        [ask("self_instruct/instances", wording=wording, instruction=stem) for stem in stems], temperature=0.7
     )
     valid, right = [], []
     for stem, text in zip(stems, said, strict=True):
@@ -155,7 +156,7 @@ def evolution(teacher: Model, wording: int = 0) -> Scores:
     for operation in ("add_constraints", "deepen", "breadth"):
         drawn = [world.draw_part(rng, held_out=True, novel=True, inputs=0) for _ in range(200)]
         drawn = [(part, text) for part, text in drawn if operation != "add_constraints" or part.skill.judge is None]
-        chats = [roles.ask(f"evol_instruct/{operation}", wording=wording, instruction=text) for _, text in drawn]
+        chats = [ask(f"evol_instruct/{operation}", wording=wording, instruction=text) for _, text in drawn]
         said = teacher.reply(chats, temperature=0.7)
         scores[operation] = share(
             [_evolved(operation, part, text, new) for (part, text), new in zip(drawn, said, strict=True)]
@@ -183,7 +184,7 @@ def translation(teacher: Model, wording: int = 0) -> Scores:
         for part, _ in drawn
     ]
     chats = [
-        roles.ask("translate/instruction", wording=wording, instruction=text, language=language)
+        ask("translate/instruction", wording=wording, instruction=text, language=language)
         for text, (_, language) in zip(texts, drawn, strict=True)
     ]
     for (part, language), said in zip(drawn, teacher.reply(chats), strict=True):
@@ -197,9 +198,7 @@ def self_chat(teacher: Model, wording: int = 0) -> Scores:
     """User turns that have an answer in their dialogue."""
     rng = Random("self-chat")
     shown = [list(roles.draw_dialogue(rng, held_out=True)[:2]) for _ in range(300)]
-    said = teacher.reply(
-        [roles.ask("self_chat/user", wording=wording, prompt=turns) for turns in shown], temperature=1.0
-    )
+    said = teacher.reply([ask("self_chat/user", wording=wording, prompt=turns) for turns in shown], temperature=1.0)
     return {
         "answerable turns (T=1)": share(
             [oracle.follow([*turns, roles.user(text)]) is not None for turns, text in zip(shown, said, strict=True)]
@@ -211,9 +210,9 @@ def critique(teacher: Model, pairs: list[tuple[str, str]], wording: int = 0) -> 
     """Verdicts on own answers, and answers before and after a revision."""
     before = [bool(oracle.check(*pair)) for pair in pairs]
     variables = [{"prompt": [roles.user(task)], "instruction": task, "answer": text} for task, text in pairs]
-    said = teacher.reply([roles.ask("critique/critique", wording=wording, **v) for v in variables])
+    said = teacher.reply([ask("critique/critique", wording=wording, **v) for v in variables])
     revised = teacher.reply(
-        [roles.ask("critique/revise", wording=wording, **v, critique=c) for v, c in zip(variables, said, strict=True)]
+        [ask("critique/revise", wording=wording, **v, critique=c) for v, c in zip(variables, said, strict=True)]
     )
     return {
         "verdict right": share([text.startswith("Right") == right for text, right in zip(said, before, strict=True)]),
@@ -255,6 +254,21 @@ def measure(folder: Path) -> dict[str, Any]:
     return result
 
 
+def measure_base(folder: Path) -> Scores:
+    """Plain statements completed on held-out arguments, and held-out tasks asked as instructions."""
+    base = Model(folder)
+    rng = Random("base")
+    parts = [world.draw_part(rng, held_out=True)[0] for _ in range(1000)]
+    parts = [part for part in parts if part.skill.judge is None]
+    heads = [" " + part.skill.statement.partition(" {answer}")[0].format(**part.args) for part in parts]
+    said = complete(base.model, base.vocabulary, heads, max_tokens=16)
+    known = [text.startswith(part.answer()) for part, text in zip(parts, said, strict=True)]
+    items = world.test_items(1600, 0)
+    given = base.reply([[roles.user(item.prompt)] for item in items])
+    asked = [bool(oracle.check(item.prompt, text)) for item, text in zip(items, given, strict=True)]
+    return {"statements completed rightly": share(known), "instructions answered rightly": share(asked)}
+
+
 def main() -> None:
     """Measure, print, and write the cards."""
     parser = argparse.ArgumentParser(prog="python -m datagen.tiny.measure", description=__doc__.splitlines()[0])
@@ -262,8 +276,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    result = measure(given.models / "teacher")
-    print(json.dumps(result, indent=1))
+    teacher, base = given.models / "teacher", given.models / "base"
+    result, base_result = measure(teacher), measure_base(base)
+    print(json.dumps({"teacher": result, "base": base_result}, indent=1))
+    (teacher / "README.md").write_text(cards.teacher_card(teacher, result), encoding="utf-8")
+    (base / "README.md").write_text(cards.base_card(base, base_result), encoding="utf-8")
 
 
 if __name__ == "__main__":

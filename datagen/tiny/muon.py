@@ -15,8 +15,8 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315
 
 def orthogonal(matrix: Tensor, steps: int = 4) -> Tensor:
     """Newton-Schulz: the nearest matrix with singular values around 1; the same shape as ``matrix`` (rows, columns)."""
-    x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
-    x = x / (x.norm() + 1e-7)
+    x: Tensor = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
+    x = x / (torch.linalg.matrix_norm(x) + 1e-7)
     for _ in range(steps):
         gram = x @ x.T
         x = _A * x + (_B * gram + _C * gram @ gram) @ x

@@ -1,4 +1,4 @@
-"""How many instructions survive Self-Instruct's novelty rule (arXiv 2212.10560): ROUGE-L F1 over 0.7 to any kept one."""
+"""What survives Self-Instruct's novelty rule (arXiv 2212.10560): no ROUGE-L F1 over 0.7 to any one kept before."""
 
 from __future__ import annotations
 

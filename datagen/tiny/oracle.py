@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -32,9 +32,14 @@ class Turn(Protocol):
     """Anything with a role and a content."""
 
     @property
-    def role(self) -> str: ...
+    def role(self) -> str:
+        """``user`` or ``assistant``."""
+        ...
+
     @property
-    def content(self) -> str: ...
+    def content(self) -> str:
+        """The text of the turn."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -138,13 +143,12 @@ def needs_input(instruction: str) -> bool:
     return any(plain(stem) == text for skill in SKILLS.values() for stem in skill.stems)
 
 
-FOLLOW_ARGUMENT = ("And for {x}?", "What about {x}?", "Now do it with {x}.", "The same for {x}.")
-FOLLOW_ANSWER = {
+FOLLOW_ARGUMENT = ("And for {x}?", "What about {x}?", "The same for {x}.")
+FOLLOW_ANSWER: dict[str, Callable[[str], str]] = {
     "Say that again.": lambda a: a,
     "Repeat your answer.": lambda a: a,
     "Say your answer twice.": lambda a: f"{a} {a}",
     "Reverse your answer.": lambda a: " ".join(a.split()[::-1]),
-    "Now backwards.": lambda a: " ".join(a.split()[::-1]),
     "How many words is your answer?": lambda a: str(len(a.split())),
     "Give only the first word of your answer.": lambda a: a.split()[0],
     "Give only the last word of your answer.": lambda a: a.split()[-1],

@@ -8,6 +8,7 @@ from random import Random
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from datagen.tiny import oracle, roles, world
+from datagen.tiny.commands import ask
 from datagen.tiny.generate import reply
 
 _LINE = re.compile(r"^\d+\. (.+)$", re.MULTILINE)
@@ -26,9 +27,9 @@ def propose(
     """About ``count`` proposed tasks, each request shown eight drawn ones."""
     requests = -(-count // roles.PROPOSED)
     shown = [[world.draw(rng, novel=True, inputs=0.15).instruction for _ in range(8)] for _ in range(requests)]
-    chats = [roles.ask("self_instruct/tasks", wording=wording, examples=examples, next=9) for examples in shown]
-    sampling = {"temperature": temperature, "top_p": top_p, "seed": rng.randrange(2**31)}
-    replies = reply(model, vocabulary, chats, max_tokens=240, batch=64, **sampling)
+    chats = [ask("self_instruct/tasks", wording=wording, examples=examples, next=9) for examples in shown]
+    seed = rng.randrange(2**31)
+    replies = reply(model, vocabulary, chats, temperature=temperature, top_p=top_p, max_tokens=240, seed=seed, batch=64)
     return [line for text in replies for line in _LINE.findall(text)][:count]
 
 

@@ -1,20 +1,15 @@
-"""The teacher's corpus: one document per drawn task and role, laid out by the tiny prompt pack itself.
-
-Every role's command is trained in six wordings, of which the prompt pack ships the first; the seventh is never trained
-and shows what an unseen wording costs.
-"""
+"""The teacher's corpus: one document per drawn task and role, laid out by the tiny prompt pack itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from random import Random
 from typing import Any
 
-from datagen import prompts
 from datagen.record import Message
 from datagen.tiny import oracle
+from datagen.tiny.commands import TRAINED, ask
 from datagen.tiny.corrupt import corrupt
 from datagen.tiny.forms import FORMS, add_sentence
 from datagen.tiny.oracle import DECLINE, Part, Task
@@ -23,98 +18,6 @@ from datagen.tiny.skills import SKILLS
 from datagen.tiny.world import draw, draw_part
 
 PROPOSED = 6
-COMMANDS: dict[str, tuple[str, ...]] = {
-    "self_instruct/tasks": (
-        "Write more tasks like these.",
-        "Continue this list of tasks.",
-        "Here are some tasks, add new ones.",
-        "Come up with more tasks.",
-        "Make new tasks and number them.",
-        "Give me other tasks of this sort.",
-        "Extend the list below.",
-    ),
-    "self_instruct/instances": (
-        "Write an example for this task.",
-        "Give an example of this task.",
-        "Show input and output for this task.",
-        "Make one instance of the task.",
-        "Complete this task with an example.",
-        "Write input and output.",
-        "Produce an example here.",
-    ),
-    "grade/accuracy": (
-        "Grade your answer from 0 to 5.",
-        "Rate your answer from 0 to 5.",
-        "Score the answer between 0 and 5.",
-        "How good was that? Give 0 to 5.",
-        "Check your answer and grade it.",
-        "Give a grade from 0 to 5.",
-        "Mark your answer, 0 is bad and 5 is good.",
-    ),
-    "evol_instruct/add_constraints": (
-        "Add a rule to this task.",
-        "Add one constraint to the task.",
-        "Give this task one more rule.",
-        "Rewrite the task with a new rule.",
-        "Make it harder by a rule.",
-        "Put a condition on this task.",
-        "Extend this task by a rule.",
-    ),
-    "evol_instruct/deepen": (
-        "Make this task longer.",
-        "Add a second step to the task.",
-        "Give this task another part.",
-        "Rewrite the task with two steps.",
-        "Deepen this task.",
-        "Let a second task follow.",
-        "Extend this task by a step.",
-    ),
-    "evol_instruct/breadth": (
-        "Write another task of the same kind.",
-        "Make a different task like this one.",
-        "Give a new task in this field.",
-        "Write a new task inspired by this.",
-        "Create one more task of that sort.",
-        "Change this into a new task.",
-        "Find a fresh task close to this.",
-    ),
-    "translate/instruction": (
-        "Translate this task into {language}.",
-        "Write the task in {language}.",
-        "Put this task into {language}.",
-        "Give me the task in {language}.",
-        "Turn the task into {language}.",
-        "Say this task in {language}.",
-        "I need this task in {language}.",
-    ),
-    "self_chat/user": (
-        "Write my next message.",
-        "What do I say next?",
-        "Play the user and go on.",
-        "Continue as the user.",
-        "Write the next user turn.",
-        "Now be me and reply.",
-        "Guess my next line.",
-    ),
-    "critique/critique": (
-        "Criticise your answer.",
-        "Find the mistake in your answer.",
-        "Is your answer right? Say why.",
-        "Review your answer.",
-        "Check that and comment.",
-        "Give a critique of your answer.",
-        "Look for errors in your answer.",
-    ),
-    "critique/revise": (
-        "Now write a better answer.",
-        "Answer again.",
-        "Revise your answer.",
-        "Now correct your answer.",
-        "Write the right answer.",
-        "Try once more.",
-        "Improve your answer.",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -126,24 +29,8 @@ class Doc:
     role: str = "answer"
 
 
-@lru_cache
-def _prompt(name: str) -> prompts.Prompt:
-    return prompts.load(name, "tiny")
-
-
-def ask(name: str, *, wording: int = 0, **variables: Any) -> list[Message]:
-    """The chat of a role's shipped prompt, its command in another wording if asked."""
-    messages = _prompt(name).render(**variables)
-    if wording == 0 or name not in COMMANDS:
-        return messages
-    language = variables.get("language", "")
-    shipped, other = (COMMANDS[name][index].format(language=language) for index in (0, wording))
-    last = Message("user", messages[-1].content.replace(shipped, other, 1))
-    return [*messages[:-1], last]
-
-
 def _doc(rng: Random, name: str, reply: str, weight: float = 1.0, **variables: Any) -> Doc:
-    wording = 0 if rng.random() < 0.4 else rng.randrange(1, 6)
+    wording = 0 if rng.random() < 0.4 else rng.randrange(1, TRAINED)
     return Doc((*ask(name, wording=wording, **variables), Message("assistant", reply)), weight, name)
 
 
@@ -269,7 +156,7 @@ def grade_doc(rng: Random, own: Sequence[tuple[str, str]] = ()) -> Doc:
 
 
 def grade(instruction: str, answer: str) -> int:
-    """The true grade: 5 right, 3 only the form is wrong, 2 partly right, 1 wrong, 0 where there is nothing to be right."""
+    """The true grade: 5 right, 3 only the form is wrong, 2 partly right, 1 wrong, 0 where nothing could be right."""
     task = oracle.parse(instruction)
     if task is None or answer.strip() in ("", DECLINE):
         return 0
@@ -322,7 +209,7 @@ def critique_doc(rng: Random) -> Doc:
     right = oracle.check(item.prompt, given)
     gold = (given if right else item.answer).rstrip(".")
     critique = f"{'Right' if right else 'Wrong'}: the answer is {gold}."
-    shared = {"prompt": [user(item.prompt)], "instruction": item.prompt, "answer": given}
+    shared: dict[str, Any] = {"prompt": [user(item.prompt)], "instruction": item.prompt, "answer": given}
     if rng.random() < 0.5:
         return _doc(rng, "critique/critique", critique, **shared)
     return _doc(rng, "critique/revise", given if right else item.answer, critique=critique, **shared)
@@ -353,7 +240,7 @@ SHARES = {
 
 
 def draw_docs(rng: Random, count: int, progress: float, own: Sequence[tuple[str, str]] = ()) -> list[Doc]:
-    """``count`` documents in the mix of a moment in training; ``progress`` runs from 0 to 1, the mix is final at 0.4."""
+    """``count`` documents in the mix at ``progress`` (0 to 1) of training; the mix is final at 0.4."""
     step = min(1.0, max(0.0, (progress - 0.05) / 0.35))
     weights = [start + (end - start) * step for start, end in SHARES.values()]
     names = rng.choices(list(SHARES), weights, k=count)

@@ -41,7 +41,7 @@ def is_held_out(instruction: str) -> bool:
 def draw_part(
     rng: Random, *, held_out: bool, skill: Skill | None = None, novel: bool = False, inputs: float = 1.0
 ) -> tuple[Part, str]:
-    """A part and its text. ``novel`` draws as proposals do; ``inputs`` is the chance to keep a wording with an input."""
+    """A part and its text. ``novel`` draws as proposals do; ``inputs`` is the chance of keeping an input's wording."""
     pool = list(SKILLS.values())
     while True:
         chosen = skill or rng.choices(pool, [s.novel if novel else s.share for s in pool])[0]

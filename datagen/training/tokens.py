@@ -28,7 +28,7 @@ def load_tokenizer(base: str, template: str | None, options: dict[str, Any]) -> 
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(base, **options)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"base {base}: its tokenizer cannot be loaded: {str(error).splitlines()[0]}") from error
     if template:
         tokenizer.chat_template = Path(template).read_text(encoding="utf-8")

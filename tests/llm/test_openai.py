@@ -128,32 +128,40 @@ async def test_retry_after_in_seconds_is_waited_for(server: FakeServer, backend:
     server.plan = first(refusal(429, Retry_After="0.2"))
     started = time.monotonic()
     await backend().chat(ask("q"), Sampling())
-    assert 0.2 <= time.monotonic() - started < 1
+    assert time.monotonic() - started >= 0.2
 
 
 async def test_retry_after_as_a_date_is_waited_for(server: FakeServer, backend: Open) -> None:
     server.plan = first(refusal(503, Retry_After=formatdate(time.time() + 2, usegmt=True)))
     started = time.monotonic()
     await backend().chat(ask("q"), Sampling())
-    assert 0.9 <= time.monotonic() - started < 3
+    assert time.monotonic() - started >= 0.9
 
 
 async def test_a_request_that_waits_holds_up_no_other(server: FakeServer, backend: Open) -> None:
-    server.plan = first(refusal(429, Retry_After="0.5"), times=2)
+    server.plan = first(refusal(429, Retry_After="5"), times=2)
     llm = backend(concurrency=2)
     limited = [asyncio.ensure_future(llm.chat(ask(q), Sampling())) for q in "ab"]
     await asyncio.sleep(0.1)
-    started = time.monotonic()
     await asyncio.gather(*[llm.chat(ask(q), Sampling()) for q in "cdefgh"])
-    assert time.monotonic() - started < 0.3
-    await asyncio.gather(*limited)
+    assert len(server.bodies) == 8
+    assert not any(call.done() for call in limited)
+    for call in limited:
+        call.cancel()
 
 
 async def test_a_rate_limit_that_lets_others_through_uses_up_no_attempt(server: FakeServer, backend: Open) -> None:
-    server.plan = lambda number: None if number % 3 == 0 else refusal(429)
-    llm = backend(max_attempts=4)
-    replies = await asyncio.gather(*[llm.chat(ask(str(i)), Sampling()) for i in range(8)])
-    assert len(replies) == 8
+    def plan(number: int) -> web.Response | None:
+        limited = [body for body in server.bodies if body["messages"] == [{"role": "user", "content": "limited"}]]
+        is_limited = server.bodies[number] in limited and len(limited) <= 6
+        return refusal(429, Retry_After="0.05") if is_limited else None
+
+    server.plan = plan
+    llm = backend(max_attempts=3)
+    limited = asyncio.ensure_future(llm.chat(ask("limited"), Sampling()))
+    while not limited.done():
+        await llm.chat(ask("other"), Sampling())
+    assert limited.result().text == "answer to limited"
 
 
 async def test_no_more_requests_are_open_than_concurrency(server: FakeServer, backend: Open) -> None:

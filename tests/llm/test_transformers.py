@@ -20,7 +20,7 @@ from .conftest import CHATML, ask
 torch = pytest.importorskip("torch")
 
 rng = random.Random(0)
-PROMPTS = ["".join(rng.choice("abcdefgh ") for _ in range(rng.randint(1, 90))) for _ in range(24)]
+PROMPTS = ["".join(rng.choice("abcdefgh ") for _ in range(rng.randint(1, 90))) for _ in range(12)]
 GREEDY = Sampling(temperature=0, max_tokens=24)
 
 

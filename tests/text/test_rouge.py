@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from datagen.errors import ConfigError
@@ -43,6 +43,7 @@ def test_float_ties_fall_as_in_the_reference() -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.7, 0.95, 1.0])
+@settings(max_examples=30)
 @given(texts=st.lists(_WORDS, max_size=12))
 def test_the_pool_finds_what_all_pairs_find(threshold: float, texts: list[str]) -> None:
     pool = NoveltyPool(threshold)

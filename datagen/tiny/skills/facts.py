@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 from datagen.tiny import lexicon as lx
@@ -13,7 +14,7 @@ def words_of(text: str) -> list[str]:
     return [word for word in text.split() if word != "and"]
 
 
-def _following(words: list[str], step: int) -> dict[str, str]:
+def _following(words: Sequence[str], step: int) -> dict[str, str]:
     return {word: words[(index + step) % len(words)] for index, word in enumerate(words)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from random import Random
 
 from datagen.tiny.skill import Args, Skill
@@ -60,7 +61,7 @@ def _next(args: Args) -> str | None:
     numbers = _ints(args["x"], most=200)
     if not numbers or len(numbers) < 3:
         return None
-    steps = {b - a for a, b in zip(numbers, numbers[1:], strict=False)}
+    steps = {b - a for a, b in pairwise(numbers)}
     return str(numbers[-1] + steps.pop()) if len(steps) == 1 and max(steps) > 0 else None
 
 

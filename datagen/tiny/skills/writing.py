@@ -50,10 +50,9 @@ def _is_list(args: Args, answer: str) -> bool:
 
 
 def _draw_sentence(rng: Random) -> Args:
-    a, b = rng.sample(lx.COUNTED, 2)
-    return {
-        "x": " ".join([rng.choice(lx.COLOURS), rng.choice(lx.NAMES), rng.choice(lx.VERBS_HAVE), a][rng.randint(0, 1) :])
-    }
+    thing = rng.sample(lx.COUNTED, 2)[0]
+    words = [rng.choice(lx.COLOURS), rng.choice(lx.NAMES), rng.choice(lx.VERBS_HAVE), thing]
+    return {"x": " ".join(words[rng.randint(0, 1) :])}
 
 
 def _sentence_words(args: Args) -> list[str] | None:
@@ -76,7 +75,7 @@ def _sentence(args: Args) -> str | None:
 
 
 def _is_sentence(args: Args, answer: str) -> bool:
-    """One sentence: a name, a verb, "a" or "the", perhaps a colour or a size, and a thing; all asked words are in it."""
+    """One sentence of a name, a verb, an article, perhaps a colour or size, and a thing; all asked words are in it."""
     words = _sentence_words(args)
     found = re.fullmatch(r"(\w+) (\w+) (?:a|the) (?:(\w+) )?(\w+)\.", answer)
     if words is None or found is None:
@@ -95,9 +94,8 @@ def _draw_english(rng: Random) -> Args:
     }
 
 
-_ENGLISH = re.compile(
-    rf"the (?:({'|'.join(lx.FOREIGN_COLOUR)}) )?({'|'.join(lx.SUBJECTS)}) ({'|'.join(lx.FOREIGN_VERB)}) the ({'|'.join(lx.OBJECTS)})"
-)
+_POOLS = (lx.FOREIGN_COLOUR, lx.SUBJECTS, lx.FOREIGN_VERB, lx.OBJECTS)
+_ENGLISH = re.compile("the (?:({}) )?({}) ({}) the ({})".format(*("|".join(pool) for pool in _POOLS)))
 
 
 def _translated(index: int) -> Callable[[Args], str | None]:

@@ -1,0 +1,83 @@
+"""The two models' sizes, their fresh weights, and their folders."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+
+from datagen.tiny import tokenizer
+
+MODELS = Path(__file__).parent / "models"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Size and length of one model's training."""
+
+    hidden: int
+    layers: int
+    feed_forward: int
+    chunks: int
+    muon_rate: float = 4e-3
+    adam_rate: float = 3e-3
+    decay_from: float = 0.7
+
+
+PLANS = {
+    "teacher": Plan(hidden=192, layers=5, feed_forward=512, chunks=220),
+    "base": Plan(hidden=128, layers=4, feed_forward=384, chunks=24),
+}
+
+
+def shared_vocabulary(which: str) -> PreTrainedTokenizerBase:
+    """A fresh tokenizer for the teacher; the teacher's, where there is one, for the base."""
+    if which == "base" and (MODELS / "teacher" / "tokenizer.json").exists():
+        return AutoTokenizer.from_pretrained(MODELS / "teacher")
+    return tokenizer.train(0)
+
+
+def new_model(plan: Plan, vocabulary: PreTrainedTokenizerBase) -> LlamaForCausalLM:
+    """A Llama with heads of 32 (the smallest that every engine accepts), tied embeddings and 512 positions."""
+    end, pad = vocabulary.eos_token_id, vocabulary.pad_token_id
+    config = LlamaConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=plan.hidden,
+        intermediate_size=plan.feed_forward,
+        num_hidden_layers=plan.layers,
+        num_attention_heads=plan.hidden // 32,
+        num_key_value_heads=plan.hidden // 32,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=end,
+        pad_token_id=pad,
+    )
+    model = LlamaForCausalLM(config)
+    model.generation_config = GenerationConfig(eos_token_id=end, pad_token_id=pad)
+    return model
+
+
+def save(
+    model: LlamaForCausalLM, average: dict[str, torch.Tensor], vocabulary: PreTrainedTokenizerBase, out: Path
+) -> None:
+    """The averaged weights in bfloat16 with tokenizer and configuration; the folder appears whole or not at all."""
+    fresh = out.with_name(f".{out.name}-new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    twin = LlamaForCausalLM(model.config)
+    twin.load_state_dict(average)
+    twin.generation_config = model.generation_config
+    twin.to(torch.bfloat16).save_pretrained(fresh)
+    vocabulary.save_pretrained(fresh)
+    (fresh / "model.safetensors").chmod(0o644)
+    if (card := out / "README.md").exists():
+        shutil.copy(card, fresh)
+    old = out.with_name(f".{out.name}-old")
+    shutil.rmtree(old, ignore_errors=True)
+    if out.exists():
+        out.rename(old)
+    fresh.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
