@@ -23,11 +23,11 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; 0 done, 1 the work failed, 2 the user can mend it, 130 interrupted."""
-    options = _parser().parse_args(argv)
+    options = _parsed(argv)
     if options.handler is None:
         _parser().print_help()
         return 2
-    _start_logging(options.verbose)
+    _start_logging(verbose=options.verbose, quiet=options.quiet)
     try:
         from datagen import commands
 
@@ -44,14 +44,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _say(error, 2 if isinstance(error, ConfigError | DataError) else 1)
 
 
-def _start_logging(verbose: bool) -> None:
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The options; ``key=value`` words may stand among them anywhere, which argparse by itself does not allow."""
+    parser = _parser()
+    options, words = parser.parse_known_args(argv)
+    taking = next((name for name in ("overrides", "settings", "data") if isinstance(vars(options).get(name), list)), "")
+    if words and (not taking or any(word.startswith("-") for word in words)):
+        parser.error(f"unrecognized arguments: {' '.join(words)}")
+    if words:
+        getattr(options, taking).extend(words)
+    return options
+
+
+def _start_logging(*, verbose: bool, quiet: bool) -> None:
     clear = "\r\x1b[2K" if sys.stderr.isatty() else ""  # the progress line may stand there
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format=f"{clear}%(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
-    logging.getLogger("datagen").setLevel(logging.DEBUG if verbose else logging.INFO)
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format=f"{clear}%(levelname)s %(message)s", stream=sys.stderr)
+    own = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    logging.getLogger("datagen").setLevel(own)
 
 
 def _say(message: object, code: int) -> int:
@@ -147,7 +157,7 @@ def _command(
     command.add_argument(
         "--root", type=Path, default=Path("runs"), help="folder of runs and the journal (default runs)"
     )
-    command.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    command.add_argument("-q", "--quiet", action="store_true", help="no progress and no notes, only warnings")
     command.add_argument("--json-log", action="store_true", help="progress as JSON lines on stderr")
     command.add_argument("-v", "--verbose", action="store_true", help="more log lines")
     return command

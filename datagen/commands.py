@@ -19,6 +19,7 @@ from datagen.report.export import check as check_export
 from datagen.report.export import export
 from datagen.report.show import print_outcome, print_preview, print_run
 
+
 def run(options: argparse.Namespace) -> int:
     """``datagen run``."""
     pipeline = config.load(options.file, parse_overrides(options.overrides))

@@ -23,12 +23,13 @@ from typing import Any
 from datagen.aio import ordered_map
 from datagen.binding import Binding
 from datagen.errors import DatagenError, LLMError, StageError
+from datagen.feed import Chain, Input, Taken
 from datagen.llm.client import LLM
 from datagen.pipeline import Node, Pipeline
 from datagen.progress import Progress
 from datagen.record import Record
 from datagen.rng import derive
-from datagen.store import DROPPED, Result, Store, StoredRows, Writer, disk, read_result, write_result
+from datagen.store import DROPPED, Result, Store, Writer, disk, read_result, write_result
 
 _WINDOW_WITHOUT_LLM = 256
 
@@ -87,7 +88,7 @@ class _Run:
             return result
         result = Result(node.name, node.stage.name, node.stage.shape, [str(one) for one in node.inputs])
         started = time.monotonic()
-        taken = _Taken()
+        taken = Taken()
         with disk(node.name), _named(node, taken), _interruptible(node):
             folder.mkdir(parents=True, exist_ok=True)
             await (self._job if node.stage.shape == "job" else self._rows)(node, folder, result, taken)
@@ -98,7 +99,7 @@ class _Run:
         self.progress.finished(result)
         return result
 
-    async def _rows(self, node: Node, folder: Path, result: Result, taken: _Taken) -> None:
+    async def _rows(self, node: Node, folder: Path, result: Result, taken: Taken) -> None:
         inputs = self._inputs(node, taken)
         arguments, llms = self.binding.arguments(node), self.binding.llms(node)
         before = [_counts(llm) for llm in llms]
@@ -118,9 +119,9 @@ class _Run:
             raise StageError(_nothing_left(node, writer, folder))
 
     async def _stream(
-        self, node: Node, inputs: Mapping[str, _Input], arguments: dict[str, Any], llms: list[LLM], taken: _Taken
+        self, node: Node, inputs: Mapping[str, Input], arguments: dict[str, Any], llms: list[LLM], taken: Taken
     ) -> AsyncGenerator[Record, None]:
-        stage, records = node.stage, _Chain(inputs)
+        stage, records = node.stage, Chain(inputs)
         if stage.shape == "record":
             window = max((llm.window for llm in llms), default=_WINDOW_WITHOUT_LLM)
             async with aclosing(ordered_map(partial(self._one, node, arguments), records, window=window)) as results:
@@ -155,7 +156,7 @@ class _Run:
             raise
         return made
 
-    async def _job(self, node: Node, folder: Path, result: Result, taken: _Taken) -> None:
+    async def _job(self, node: Node, folder: Path, result: Result, taken: Taken) -> None:
         if not node.given("llm"):
             await self.binding.close_llms()  # a training job gets the whole GPU
         inputs = self._inputs(node, taken)
@@ -163,55 +164,16 @@ class _Run:
         before = [_counts(llm) for llm in llms]
         result.read = sum(map(len, inputs.values()))
         with self.progress.stage(node.name, result.read, None, llms, None):
-            made = node.stage.function(inputs if node.stage.many else _Chain(inputs), folder, **arguments)
+            made = node.stage.function(inputs if node.stage.many else Chain(inputs), folder, **arguments)
             result.metrics = await made if inspect.isawaitable(made) else made
         _add_usage(result, llms, before)
 
-    def _inputs(self, node: Node, taken: _Taken) -> dict[str, _Input]:
-        return {str(one): _Input(self.store.rows(one), taken) for one in node.inputs}
-
-
-@dataclass
-class _Taken:
-    """The rows that a stage has taken, and the last of them."""
-
-    read: int = 0
-    last: Record | None = None
-
-
-class _Input:
-    """Stored rows that are counted as they are read."""
-
-    def __init__(self, rows: StoredRows, taken: _Taken) -> None:
-        self._rows = rows
-        self._taken = taken
-
-    def __iter__(self) -> Iterator[Record]:
-        for record in self._rows:
-            self._taken.read += 1
-            self._taken.last = record
-            yield record
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-
-class _Chain:
-    """Several inputs, one after the other."""
-
-    def __init__(self, inputs: Mapping[str, _Input]) -> None:
-        self._inputs = inputs
-
-    def __iter__(self) -> Iterator[Record]:
-        for one in self._inputs.values():
-            yield from one
-
-    def __len__(self) -> int:
-        return sum(map(len, self._inputs.values()))
+    def _inputs(self, node: Node, taken: Taken) -> dict[str, Input]:
+        return {str(one): Input(self.store.rows(one), taken) for one in node.inputs}
 
 
 @contextlib.contextmanager
-def _named(node: Node, taken: _Taken) -> Iterator[None]:
+def _named(node: Node, taken: Taken) -> Iterator[None]:
     """An error in a stage's code keeps its traceback and says which stage and row it met."""
     try:
         yield

@@ -56,7 +56,9 @@ def group(module: str) -> str:
 
 def test_the_core_imports_no_stage() -> None:
     core = [module for module in MODULES if group(module) not in (*STAGES, "tiny", "view")]
-    wrong = {(m, i) for m in core for i in imports(m, at_import=False) if i.startswith("datagen.") and group(i) in STAGES}
+    wrong = {
+        (m, i) for m in core for i in imports(m, at_import=False) if i.startswith("datagen.") and group(i) in STAGES
+    }
     assert not wrong
 
 
@@ -114,4 +116,3 @@ def test_the_help_text_needs_nothing_beyond_the_standard_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-

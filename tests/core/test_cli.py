@@ -132,7 +132,9 @@ def test_list_shows_all_stages_and_one_stages_arguments(capsys: pytest.CaptureFi
     assert "did you mean 'filters.length'" in error_line(capsys)
 
 
-def test_filter_takes_any_format_and_rows_in_are_kept_and_dropped(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_filter_takes_any_format_and_rows_in_are_kept_and_dropped(
+    data: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     uses = ["--use", "length of=answer min_words=2", "--use", "dedup_exact"]
     assert main(["filter", data, *uses, "-o", "out/clean.jsonl", "-q"]) == 0
     kept, dropped = rows("out/clean.jsonl"), rows("out/clean.dropped.jsonl")
@@ -199,6 +201,14 @@ def test_a_users_mistake_is_one_line_and_exit_2_before_any_work(
 def test_wrong_usage_exits_2(words: list[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(words)
+
+
+def test_settings_may_stand_among_the_options(file: str, data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", file, "-q", "stages.seeds.n=3", "--root", "x", "seed=4"]) == 0
+    with pytest.raises(SystemExit, match="2"):
+        main(["check", file, "-q", "--rooot", "x"])
+    with pytest.raises(SystemExit, match="2"):
+        main(["filter", data, "--use", "length", "-o", "x.jsonl", "more.json"])
 
 
 def test_no_command_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:

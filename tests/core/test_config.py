@@ -181,7 +181,11 @@ def test_a_wrong_top_level_is_one_line_that_says_where(document: Any, problem: s
         ("b", {"use": "toy:answer", "llm": "student"}, "LLM student: 'c'.*that stage stands below"),
         ("b", {"use": "sources.jsonl", "path": "none.jsonl"}, "path: no file 'none.jsonl' in "),
         ("b", {"use": "toy:measure", "llm": "teacher", "against": "none"}, "against: 'none' is neither"),
-        ("b", {"use": "generators.answer", "llm": "teacher", "prompt": "typo"}, "prompt: prompt answer/typo: not found"),
+        (
+            "b",
+            {"use": "generators.answer", "llm": "teacher", "prompt": "typo"},
+            "prompt: prompt answer/typo: not found",
+        ),
         ("teacher", {"use": "toy:every"}, "not a usable name"),
         ("b c", {"use": "toy:every"}, "not a usable name"),
         ("../b", {"use": "toy:every"}, "not a usable name"),

@@ -120,10 +120,8 @@ async def example(
 
 def test_special_annotations_are_known_by_kind_also_when_optional() -> None:
     kinds = {name: parameter.kind for name, parameter in parameters(example).items()}
-    assert kinds == {
-        **{"llm": "llm", "judge": "llm", "rng": "rng", "against": "rows", "path": "path", "prompt": "prompt"},
-        **{"base": "model", "count": "value", "share": "value", "of": "value", "words": "value", "sampling": "value"},
-    }
+    special = ["llm", "llm", "rng", "rows", "path", "prompt", "model"]
+    assert list(kinds.values()) == [*special, "value", "value", "value", "value", "value"]
 
 
 def test_defaults_are_filled_in_and_the_rng_is_nobodys_business() -> None:

@@ -97,7 +97,9 @@ def test_a_request_that_fails_for_good_drops_its_record_with_the_typed_reason(ru
 
 
 def test_an_empty_result_is_one_clear_line_and_is_not_taken_for_finished(run_toy: Run) -> None:
-    with pytest.raises(StageError, match=r"fewer \(toy:every\) kept none of 20 rows, most often every:kth \(20\); see "):
+    with pytest.raises(
+        StageError, match=r"fewer \(toy:every\) kept none of 20 rows, most often every:kth \(20\); see "
+    ):
         run_toy({"stages.fewer.k": 1})
     assert run_toy().results["fewer"].kept == 15
 
@@ -178,7 +180,10 @@ def test_a_part_that_no_row_has_is_an_error_that_names_those_there_are(tmp_path:
     ("stage", "notes"),
     [
         ({"use": "toy:broken"}, [r"in stage bad \(toy:broken\), after row 3 \(\w{32}\); nothing that was paid"]),
-        ({"use": "toy:broken_record", "llm": "teacher"}, ["worked on record .*'Say 3'", r"in stage bad \(toy:broken_r"]),
+        (
+            {"use": "toy:broken_record", "llm": "teacher"},
+            ["worked on record .*'Say 3'", r"in stage bad \(toy:broken_r"],
+        ),
     ],
 )
 def test_a_bug_in_a_stage_shows_stage_and_record_and_loses_nothing(

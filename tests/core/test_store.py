@@ -118,7 +118,7 @@ def test_a_folder_without_its_marker_is_made_again(tmp_path: Path, run_toy: Call
 
 def test_a_held_lock_is_a_clear_error(tmp_path: Path) -> None:
     pipeline = config.build(toy.pipeline(log=""))
-    with Store(tmp_path, pipeline).opened(), pytest.raises(ConfigError, match="another run is writing .*toy; wait"):
+    with Store(tmp_path, pipeline).opened(), pytest.raises(ConfigError, match=r"another run is writing .*toy; wait"):
         Store(tmp_path, pipeline).opened().__enter__()
     with Store(tmp_path, pipeline).opened():
         pass
@@ -164,7 +164,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_what_the_disk_refuses_names_the_stage() -> None:
     with pytest.raises(StageError, match=r"graded: .*No such file.*/none/x"), disk("graded"):
-        Path("/none/x").open("wb")
+        Path("/none/x").read_bytes()
     with pytest.raises(StageError, match="graded: the disk is full"), disk("graded"):
         raise OSError(28, "No space left on device")
 

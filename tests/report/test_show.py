@@ -28,7 +28,15 @@ def test_the_report_holds_funnel_rows_scores_and_places(tmp_path: Path, capsys: 
     out = capsys.readouterr().out
     for wanted in ("14", "low_score 3, unparsed 1", "2 rows of graded", "Say 0", "Say 5", "accuracy 4.5"):
         assert wanted in out
-    for wanted in ("accuracy 0.500", "n 1,200", "note [b]x[/]", "base", "0.250", "graded-1", "rows.jsonl, dropped.jsonl"):
+    for wanted in (
+        "accuracy 0.500",
+        "n 1,200",
+        "note [b]x[/]",
+        "base",
+        "0.250",
+        "graded-1",
+        "rows.jsonl, dropped.jsonl",
+    ):
         assert wanted in out
 
 
