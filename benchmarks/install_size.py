@@ -31,7 +31,9 @@ def main() -> None:
     sizes = {name: measure(target) for name, target in (("datagen", str(HERE)), ("distilabel", "distilabel[openai]"))}
     for name, (packages, megabytes) in sizes.items():
         print(f"{name:<12} {packages:3} packages  {megabytes:6.0f} MB")
-    print(f"ratio        {sizes['datagen'][0] / sizes['distilabel'][0]:.2f} packages  {sizes['datagen'][1] / sizes['distilabel'][1]:.2f} MB")
+    print(
+        f"ratio        {sizes['datagen'][0] / sizes['distilabel'][0]:.2f} packages  {sizes['datagen'][1] / sizes['distilabel'][1]:.2f} MB"
+    )
 
 
 if __name__ == "__main__":

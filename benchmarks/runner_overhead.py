@@ -62,7 +62,9 @@ def main() -> None:
         bare_cpu, bare_wall = time.process_time() - start[0], time.perf_counter() - start[1]
     assert result.kept == N
     print(f"datagen    {N / wall:8,.0f} replies/s  {1e6 * cpu / N:6.0f} us CPU/call  (journal, lineage, resume)")
-    print(f"bare loop  {N / bare_wall:8,.0f} replies/s  {1e6 * bare_cpu / N:6.0f} us CPU/call  (nothing kept on a crash)")
+    print(
+        f"bare loop  {N / bare_wall:8,.0f} replies/s  {1e6 * bare_cpu / N:6.0f} us CPU/call  (nothing kept on a crash)"
+    )
     print(f"ratio CPU  {cpu / bare_cpu:.2f}")
 
 

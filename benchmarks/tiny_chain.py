@@ -61,7 +61,9 @@ def main() -> None:
         progress = Progress.chosen()
         run = datagen.run(document(seed), root=options.root, progress=progress).results
         chance = datagen.run(control(seed, run["graded"].kept), root=options.root, progress=progress).results
-        preferences = datagen.run("preferences", {"seed": seed, "name": f"preferences-{seed}"}, root=options.root, progress=progress).results
+        preferences = datagen.run(
+            "preferences", {"seed": seed, "name": f"preferences-{seed}"}, root=options.root, progress=progress
+        ).results
         numbers = {
             "base": run["score_clean"].metrics["baseline"]["exact_match"],
             "SFT all": run["score_clean"].metrics["model"]["exact_match"],
@@ -75,12 +77,18 @@ def main() -> None:
         }
         for name, value in numbers.items():
             found.setdefault(name, []).append(value)
-        print(f"seed {seed}: " + "  ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in numbers.items()), flush=True)
+        print(
+            f"seed {seed}: "
+            + "  ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in numbers.items()),
+            flush=True,
+        )
     print(f"\n{'':<16} mean    spread (min to max) over {options.seeds} seeds")
     for name, values in found.items():
         print(f"{name:<16} {statistics.mean(values):.3f}   {min(values):.3f} to {max(values):.3f}")
     gain = [g - r for g, r in zip(found["SFT graded"], found["SFT random"], strict=True)]
-    print(f"graded / random at equal size: {statistics.mean(found['SFT graded']) / statistics.mean(found['SFT random']):.3f}  (difference per seed: {', '.join(f'{d:+.3f}' for d in gain)})")
+    print(
+        f"graded / random at equal size: {statistics.mean(found['SFT graded']) / statistics.mean(found['SFT random']):.3f}  (difference per seed: {', '.join(f'{d:+.3f}' for d in gain)})"
+    )
 
 
 if __name__ == "__main__":

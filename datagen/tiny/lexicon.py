@@ -163,6 +163,9 @@ SPELLED = _words(
     "boat bike ship drum flute harp tea milk water juice wine king queen book cup door house table chair"
 )
 
+# Every word of a fact, and so every word that has letters to ask about.
+WORDS = tuple(sorted({*SPELLED, *KIND, *OPPOSITE, *PLURAL, *PAST, *COMPARATIVE, *COLOUR_OF, *SOUND, *BABY, *MATERIAL}))
+
 NAMES = _words(
     "Tom Anna Ben Lucy Sam Mary Jack Rosa Paul Nina Leo Emma Max Clara Hugo Ida Oscar Julia Peter Sara Felix "
     "Vera Karl Lena"

@@ -14,7 +14,10 @@ import pytest
 import yaml
 from processes import data, finish, requests, run, start, wait_for_requests, write_pipeline
 
+from datagen.cli import main
 from datagen.record import encode, instruction, read_records
+
+Says = Callable[..., tuple[int, list[str]]]
 
 
 def one_line(lines: list[str]) -> str:
@@ -23,9 +26,21 @@ def one_line(lines: list[str]) -> str:
     return lines[0]
 
 
-def test_a_yaml_typo_is_one_line_with_its_number(tmp_path: Path) -> None:
+@pytest.fixture
+def datagen_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Says:
+    """Exit code and lines on stderr of a command in this process: for what needs no signal and no limit."""
+    monkeypatch.chdir(tmp_path)
+
+    def say(*words: str) -> tuple[int, list[str]]:
+        code = main(words)
+        return code, capsys.readouterr().err.splitlines()
+
+    return say
+
+
+def test_a_yaml_typo_is_one_line_with_its_number(tmp_path: Path, datagen_says: Says) -> None:
     (tmp_path / "p.yaml").write_text("stages:\n  a: {use: toy:numbers\n  b: {use: toy:every}\n")
-    code, lines = run(tmp_path, "run", "p.yaml")
+    code, lines = datagen_says("run", "p.yaml")
     assert code == 2
     assert "p.yaml: not valid YAML: line 3" in one_line(lines)
 
@@ -44,25 +59,27 @@ def test_a_malformed_seed_line_is_reported_with_its_number_and_the_rest_is_used(
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", "not json\n", "[]", '{"a": 1}\n'])
-def test_a_seed_file_without_a_single_row_is_one_line(tmp_path: Path, content: str) -> None:
+def test_a_seed_file_without_a_single_row_is_one_line(tmp_path: Path, datagen_says: Says, content: str) -> None:
     (tmp_path / "seeds.jsonl").write_text(content)
     stages = {"seeds": {"use": "sources.jsonl", "path": "seeds.jsonl"}}
     (tmp_path / "p.yaml").write_text(yaml.safe_dump({"stages": stages}))
-    code, lines = run(tmp_path, "run", "p.yaml", "-q")
+    code, lines = datagen_says("run", "p.yaml", "-q")
     assert code == 2
     assert "seeds.jsonl" in one_line(lines)
 
 
-def test_a_folder_where_a_file_is_wanted_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_where_a_file_is_wanted_is_one_line(tmp_path: Path, datagen_says: Says) -> None:
     (tmp_path / "seeds").mkdir()
     stages = {"rows": {"use": "sources.jsonl", "path": "seeds"}}
     (tmp_path / "p.yaml").write_text(yaml.safe_dump({"stages": stages}))
-    code, lines = run(tmp_path, "run", "p.yaml", "-q")
+    code, lines = datagen_says("run", "p.yaml", "-q")
     assert code in (1, 2)
     assert "seeds" in one_line(lines)
 
 
-def test_an_llm_that_answers_garbage_to_everything_drops_every_row_with_its_reason(tmp_path: Path) -> None:
+def test_an_llm_that_answers_garbage_to_everything_drops_every_row_with_its_reason(
+    tmp_path: Path, datagen_says: Says
+) -> None:
     (tmp_path / "rules.jsonl").write_text(json.dumps({"match": "", "reply": "???"}))
     (tmp_path / "seeds.jsonl").write_bytes(b"".join(encode(instruction(f"Say {n}", "x")) + b"\n" for n in range(9)))
     document = {
@@ -73,17 +90,17 @@ def test_an_llm_that_answers_garbage_to_everything_drops_every_row_with_its_reas
         },
     }
     (tmp_path / "p.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-    code, lines = run(tmp_path, "run", "p.yaml", "-q")
+    code, lines = datagen_says("run", "p.yaml", "-q")
     assert code == 1, lines
     assert "kept none of 9 rows, most often grade:unparsed (9)" in one_line(lines)
     dropped = list(read_records(next((tmp_path / "runs" / "p").glob("graded-*/dropped.jsonl"))))
     assert {record.dropped.evidence["raw"] for record in dropped if record.dropped} == {"???"}
 
 
-def test_an_unwritable_folder_is_one_line(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_one_line(tmp_path: Path, datagen_says: Says) -> None:
     write_pipeline(tmp_path)
     (tmp_path / "runs").write_text("a file")
-    code, lines = run(tmp_path, "run", "toy.yaml", "-q")
+    code, lines = datagen_says("run", "toy.yaml", "-q")
     assert code == 1
     assert "runs" in one_line(lines)
 
@@ -102,7 +119,7 @@ def test_a_bug_in_a_stage_shows_its_traceback_with_stage_and_record(tmp_path: Pa
 
 
 def test_ctrl_c_is_one_line_and_exit_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    write_pipeline(tmp_path, n=100, latency_s=0.01)
+    write_pipeline(tmp_path, n=100, latency_s=0.02)
     process = start(tmp_path, "run", "toy.yaml", "-q")
     wait_for_requests(tmp_path, 30, process)
     process.send_signal(signal.SIGINT)
@@ -125,7 +142,7 @@ def test_ctrl_c_is_heard_in_a_stage_that_never_waits(tmp_path: Path) -> None:
 
 
 def test_a_second_run_on_the_same_folder_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
-    write_pipeline(tmp_path, n=40, latency_s=0.1)
+    write_pipeline(tmp_path, n=4000, latency_s=0.1)
     first = start(tmp_path, "run", "toy.yaml", "-q")
     wait_for_requests(tmp_path, 4, first)
     code, lines = run(tmp_path, "run", "toy.yaml", "-q")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 from datagen.tiny import lexicon as lx
@@ -19,10 +19,22 @@ def _following(words: Sequence[str], step: int) -> dict[str, str]:
 
 
 def _skill(
-    name: str, facts: dict[str, str], noun: str, *own: str, group: str = "words", novel: float = 1.0, most: int = 4
+    name: str,
+    facts: dict[str, str],
+    noun: str,
+    *own: str,
+    group: str = "words",
+    novel: float = 1.0,
+    most: int = 4,
+    rule: Callable[[str], str] | None = None,
 ) -> Skill:
-    """A skill that maps each word by ``facts``; ``noun`` names the relation, ``own`` are wordings of its own."""
+    """A skill that maps each word by ``facts``; ``noun`` names the relation, ``own`` are wordings of its own.
+
+    Where a ``rule`` gives the facts, it solves every word of the world, and ``facts`` are those that are drawn.
+    """
     keys = {key.casefold(): value for key, value in facts.items()}
+    if rule:
+        keys |= {word: rule(word) for word in lx.WORDS}
 
     def draw(rng: Random) -> Args:
         count = rng.choices(range(1, most + 1), (3, 1, 3, 3)[:most])[0]
@@ -56,7 +68,6 @@ def _skill(
 
 
 _N = lx.NUMBER_WORDS
-_SPELLED = {word: " ".join(word) for word in lx.SPELLED}
 
 
 def _language(index: int) -> tuple[Skill, Skill]:
@@ -176,6 +187,7 @@ SKILLS = (
         "first letter",
         "With which letter starts {x}?",
         "Initials of these words: {x}",
+        rule=lambda word: word[0],
         group="letters",
     ),
     _skill(
@@ -184,6 +196,7 @@ SKILLS = (
         "last letter",
         "With which letter ends {x}?",
         "Final letter of these words: {x}",
+        rule=lambda word: word[-1],
         group="letters",
     ),
     _skill(
@@ -192,14 +205,16 @@ SKILLS = (
         "number of letters",
         "How many letters has {x}?",
         "How long is the word {x}?",
+        rule=lambda word: str(len(word)),
         group="letters",
     ),
     _skill(
         "spell",
-        _SPELLED,
+        {word: " ".join(word) for word in lx.SPELLED},
         "spelling",
         "Spell the word {x}.",
         "Write {x} letter by letter.",
+        rule=" ".join,
         group="letters",
         most=1,
         novel=0.2,

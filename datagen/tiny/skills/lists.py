@@ -25,8 +25,13 @@ def _list(rng: Random) -> Args:
 
 def _known(text: str, least: int = 2) -> list[str] | None:
     words = words_of(text)
-    distinct = len({word.casefold() for word in words}) == len(words)
-    return words if least <= len(words) <= 8 and distinct and all(w.casefold() in _KNOWN for w in words) else None
+    return words if least <= len(words) <= 8 and all(word.casefold() in _KNOWN for word in words) else None
+
+
+def _once(args: Args) -> list[str] | None:
+    """The known list, if the word asked about stands in it exactly once."""
+    words = _known(args["x"])
+    return words if words and words.count(args["a"]) == 1 else None
 
 
 def _on_list(rule: Callable[[list[str]], str], least: int = 2) -> Callable[[Args], str | None]:
@@ -59,8 +64,8 @@ def _with_two(rng: Random) -> Args:
 
 def _neighbour(step: int) -> Callable[[Args], str | None]:
     def solve(args: Args) -> str | None:
-        words = _known(args["x"])
-        if words is None or args["a"] not in words or not 0 <= words.index(args["a"]) + step < len(words):
+        words = _once(args)
+        if words is None or not 0 <= words.index(args["a"]) + step < len(words):
             return None
         return words[words.index(args["a"]) + step]
 
@@ -68,13 +73,13 @@ def _neighbour(step: int) -> Callable[[Args], str | None]:
 
 
 def _without(args: Args) -> str | None:
-    words = _known(args["x"])
-    return " ".join(w for w in words if w != args["a"]) if words and args["a"] in words else None
+    words = _once(args)
+    return " ".join(word for word in words if word != args["a"]) if words else None
 
 
 def _replaced(args: Args) -> str | None:
-    words = _known(args["x"])
-    if words is None or args["a"] not in words or args["b"] in words or args["b"].casefold() not in _KNOWN:
+    words = _once(args)
+    if words is None or args["b"] in words or args["b"].casefold() not in _KNOWN:
         return None
     return " ".join(args["b"] if word == args["a"] else word for word in words)
 
@@ -172,7 +177,7 @@ SKILLS = (
     _list_skill(
         "sort",
         _list,
-        _on_list(lambda w: " ".join(sorted(w))),
+        _on_list(lambda w: " ".join(sorted(w, key=str.casefold))),
         "{x} sorted is {answer}.",
         "Sort the words {x}.",
         "Put in alphabetical order: {x}",
