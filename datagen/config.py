@@ -81,6 +81,10 @@ def _add(known: References, where: str, placed: Placed) -> None:
     inputs = _inputs(known, where, stage, raw.get("from"), given)
     node = Node(name, stage, inputs, _arguments(known, where, name, stage, given))
     _check_prompts(where, node, known.llms)
+    try:
+        stage.check(node.arguments)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
     known.nodes[name] = node
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import hashlib
 import inspect
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ _OPERATIONAL = {
     "max_batch_tokens",
     "latency_s",
 }
+_PACKAGE = Path(prompts.__file__).parent
 _WHOLE_FILE_BYTES = 64 * 2**20
 
 
@@ -95,8 +99,37 @@ class Keys:
 
 
 def _code_digest(node: Node) -> str:
+    """The stage's file, and the files it leans on in its own folder, `datagen.text` and the judge."""
     source = inspect.getsourcefile(inspect.unwrap(node.stage.function))
-    return _file_digest(Path(source)) if source and Path(source).is_file() else ""
+    if not source or not Path(source).is_file():
+        return ""
+    digests = [_file_digest(path) for path in _leans_on(node.stage.function.__module__, Path(source))]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _leans_on(module: str, source: Path) -> list[Path]:
+    """The file of a stage and all that it imports, directly or not, where that is part of what the stage does."""
+    shared = (f"{module.rpartition('.')[0]}.", "datagen.text.", "datagen.llm.judge")
+    found, waiting = {source}, [source]
+    while waiting:
+        for name in _modules_named(waiting.pop()):
+            path = _PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".py")
+            if name.startswith(shared) and path not in found and path.is_file():
+                found.add(path)
+                waiting.append(path)
+    return sorted(found)
+
+
+@functools.cache
+def _modules_named(source: Path) -> frozenset[str]:
+    """The modules of this package that a file imports, or names as a string to run in a process of their own."""
+    names: set[str] = set()
+    for found in ast.walk(ast.parse(source.read_bytes())):
+        if isinstance(found, ast.ImportFrom) and found.module:
+            names.update({found.module, *(f"{found.module}.{alias.name}" for alias in found.names)})
+        elif isinstance(found, ast.Constant) and isinstance(found.value, str):
+            names.add(found.value)
+    return frozenset(name for name in names if re.fullmatch(r"datagen(\.\w+)+", name))
 
 
 def _file_digest(path: Path) -> str:

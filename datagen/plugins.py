@@ -13,6 +13,7 @@ import importlib
 import importlib.metadata
 import inspect
 import random
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterable
@@ -64,6 +65,15 @@ class Stage:
     many: bool
     """It takes several named inputs (first parameter ``sources``)."""
     parameters: dict[str, Parameter]
+
+    def check(self, arguments: dict[str, Any]) -> None:
+        """What the types cannot say: the function ``check(arguments)`` of the stage's file, if there is one.
+
+        Raises ``ConfigError``.
+        """
+        check = getattr(sys.modules[self.function.__module__], "check", None)
+        if check is not None:
+            check(arguments)
 
     @property
     def method(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
 import msgspec
 
@@ -20,6 +21,15 @@ from datagen.record import Record
 from datagen.stage import PromptName
 
 logger = logging.getLogger("datagen")
+
+
+def check(arguments: dict[str, Any]) -> None:
+    """Raises ``ConfigError`` for both limits at once, and for a share that is none."""
+    keep_top = arguments["keep_top"]
+    if arguments["min_score"] is not None and keep_top is not None:
+        raise ConfigError("grade: min_score and keep_top: give one of them")
+    if keep_top is not None and not 0 < keep_top <= 1:
+        raise ConfigError(f"grade: keep_top: {keep_top} is not a share above 0 and at most 1")
 
 
 async def grade(
@@ -39,10 +49,7 @@ async def grade(
     """
     prompt = rubric if "/" in rubric or rubric.endswith(".j2") else f"grade/{rubric}"
     name = prompt.removesuffix(".j2").rsplit("/", 1)[-1]
-    if min_score is not None and keep_top is not None:
-        raise ConfigError("grade: min_score and keep_top: give one of them")
-    if keep_top is not None and not 0 < keep_top <= 1:
-        raise ConfigError(f"grade: keep_top: {keep_top} is not a share above 0 and at most 1")
+    check({"min_score": min_score, "keep_top": keep_top})
 
     async def graded(record: Record) -> Record:
         return await _graded(record, llm, prompt, name, expected)

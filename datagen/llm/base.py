@@ -71,7 +71,10 @@ class Backend(Protocol):
         ...
 
     async def chat(self, messages: Sequence[Message], sampling: Sampling, sample: int = 0) -> Reply:
-        """One reply. ``sample`` numbers independent draws for the same messages. Raises ``LLMError``, ``ConfigError``."""
+        """One reply; ``sample`` numbers independent draws for the same messages. A back end bounds its own concurrency.
+
+        Raises ``LLMError`` for this request, ``ConfigError`` for all.
+        """
         ...
 
     async def close(self) -> None:

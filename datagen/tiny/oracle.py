@@ -25,6 +25,9 @@ SOCIAL = {
     "what can you do": "I sort words, count, translate and tell facts.",
 }
 _POLITE = re.compile(r"^(?:(?:please|hey|now|quick|so|dear tiny) )+|(?: please| my friend)$")
+# Ways of asking that mean the same before "the": a task is understood in any of them.
+_ASKS = ("what is", "give", "tell me", "find", "name", "write down")
+_ASKING = re.compile(f"(?:{'|'.join(_ASKS)})(?= the )")
 _HELD_OUT_ONE_IN = 8
 
 
@@ -94,10 +97,12 @@ class Task:
 
 
 def _part(text: str) -> Part | None:
-    for skill in SKILLS.values():
-        found = skill.parse(text)
-        if found:
-            return Part(skill, *found)
+    asked = _ASKING.match(text)
+    others = (text.replace(asked[0], verb, 1) for verb in _ASKS) if asked else ()
+    for variant in (text, *others):
+        for skill in SKILLS.values():
+            if found := skill.parse(variant):
+                return Part(skill, *found)
     return None
 
 

@@ -9,6 +9,12 @@ from typing import Any
 from datagen.stage import ModelName, Rows
 from datagen.training.launch import train
 from datagen.training.rows import sft_row
+from datagen.training.settings import check_args
+
+
+def check(arguments: dict[str, Any]) -> None:
+    """Raises ``ConfigError`` for a name under ``args`` that TRL's config does not have."""
+    check_args("sft", arguments["args"])
 
 
 async def sft(

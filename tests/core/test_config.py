@@ -262,3 +262,13 @@ def test_only_references_are_renamed_in_a_group() -> None:
 def test_a_wrong_group_is_one_line(group: dict[str, Any], problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         built(raft(**group))
+
+
+def test_what_a_stage_checks_by_itself_is_checked_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"instruction": "Say hello.", "output": "Hello"}\n')
+    stages = {
+        "rows": {"use": "sources.jsonl", "path": str(tmp_path / "rows.jsonl")},
+        "sft": {"use": "training.sft", "base": "some/model", "args": {"lerning_rate": 1}},
+    }
+    with pytest.raises(ConfigError, match=r"stages\.sft: .*'lerning_rate'; did you mean learning_rate"):
+        config.build({"name": "one", "stages": stages})

@@ -12,6 +12,7 @@ import yaml
 import datagen
 from datagen import config
 from datagen.errors import ConfigError, DataError, StageError
+from datagen.keys import _leans_on
 from datagen.pipeline import Input
 from datagen.record import encode, instruction
 from datagen.store import Result, Store, StoredRows, Writer, disk, write_atomically, write_result
@@ -171,3 +172,10 @@ def test_what_the_disk_refuses_names_the_stage() -> None:
 
 def test_an_input_is_spelled_as_in_the_file() -> None:
     assert [str(Input("a")), str(Input("a", "train"))] == ["a", "a.train"]
+
+
+def test_a_stage_is_keyed_by_its_helpers_and_the_worker_it_starts() -> None:
+    training = Path(datagen.__file__).parent / "training"
+    covered = {path.name for path in _leans_on("datagen.training.sft", training / "sft.py")}
+    assert {"sft.py", "launch.py", "worker.py", "settings.py"} <= covered
+    assert "dpo.py" not in covered
