@@ -31,9 +31,8 @@ def main() -> None:
     sizes = {name: measure(target) for name, target in (("datagen", str(HERE)), ("distilabel", "distilabel[openai]"))}
     for name, (packages, megabytes) in sizes.items():
         print(f"{name:<12} {packages:3} packages  {megabytes:6.0f} MB")
-    print(
-        f"ratio        {sizes['datagen'][0] / sizes['distilabel'][0]:.2f} packages  {sizes['datagen'][1] / sizes['distilabel'][1]:.2f} MB"
-    )
+    packages, megabytes = (ours / theirs for ours, theirs in zip(*sizes.values(), strict=True))
+    print(f"ratio        {packages:.2f} packages  {megabytes:.2f} MB")
 
 
 if __name__ == "__main__":

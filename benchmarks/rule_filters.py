@@ -81,12 +81,10 @@ def main() -> None:
             command = [sys.executable, __file__, side, str(data), f"{folder}/{side}"]
             measured[side] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     for side, m in measured.items():
-        print(
-            f"{'datagen' if side == 'ours' else 'datasets'}  kept {m['kept']:,}  {N / m['s']:,.0f} rows/s  peak {m['mb']:.0f} MB"
-        )
-    print(
-        f"speed ratio {measured['theirs']['s'] / measured['ours']['s']:.2f}  memory ratio {measured['ours']['mb'] / measured['theirs']['mb']:.2f}"
-    )
+        name = "datagen" if side == "ours" else "datasets"
+        print(f"{name:<9} kept {m['kept']:,}  {N / m['s']:,.0f} rows/s  peak {m['mb']:.0f} MB")
+    ours, theirs = measured["ours"], measured["theirs"]
+    print(f"speed ratio {theirs['s'] / ours['s']:.2f}  memory ratio {ours['mb'] / theirs['mb']:.2f}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Does grading help the student? AlpaGasus's claim in miniature, and what DPO adds: exact match over three seeds.
 
-Arms, all on tiny-base with equal settings: SFT on all rows; on as many random rows as grading keeps; on the graded rows;
-then DPO on the model's own samples (pipelines/preferences.yaml). Each seed redraws data, training order and samples.
+Arms, all on tiny-base with equal settings: SFT on all rows; on as many random rows as grading keeps; on the graded
+rows; then DPO on the model's own samples (pipelines/preferences.yaml). Each seed redraws data, training order and samples.
 Outside comparison: the chance control (random rows), and the oracle's own share of right answers in each data set.
 Run: .venv/bin/python benchmarks/tiny_chain.py [SEEDS] [--root runs]
 """
@@ -85,10 +85,9 @@ def main() -> None:
     print(f"\n{'':<16} mean    spread (min to max) over {options.seeds} seeds")
     for name, values in found.items():
         print(f"{name:<16} {statistics.mean(values):.3f}   {min(values):.3f} to {max(values):.3f}")
-    gain = [g - r for g, r in zip(found["SFT graded"], found["SFT random"], strict=True)]
-    print(
-        f"graded / random at equal size: {statistics.mean(found['SFT graded']) / statistics.mean(found['SFT random']):.3f}  (difference per seed: {', '.join(f'{d:+.3f}' for d in gain)})"
-    )
+    gains = [g - r for g, r in zip(found["SFT graded"], found["SFT random"], strict=True)]
+    ratio = statistics.mean(found["SFT graded"]) / statistics.mean(found["SFT random"])
+    print(f"graded / random at equal size: {ratio:.3f}  (per seed {', '.join(f'{gain:+.3f}' for gain in gains)})")
 
 
 if __name__ == "__main__":
