@@ -1,7 +1,7 @@
 """Does grading help the student? AlpaGasus's claim in miniature, and what DPO adds: exact match over three seeds.
 
 Arms, all on tiny-base with equal settings: SFT on all rows; on as many random rows as grading keeps; on the graded
-rows; then DPO on the model's own samples (pipelines/preferences.yaml). Each seed redraws data, training order and samples.
+rows; then DPO on the model's own samples (pipelines/preferences.yaml). Each seed redraws data, order and samples.
 Outside comparison: the chance control (random rows), and the oracle's own share of right answers in each data set.
 Run: .venv/bin/python benchmarks/tiny_chain.py [SEEDS] [--root runs]
 """

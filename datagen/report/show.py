@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,7 @@ from datagen.runner import Outcome
 from datagen.store import DROPPED, MARKER, ROWS, Result, Store, read_result
 
 _CUT = 160
+_PIPED_WIDTH = 120
 
 
 def print_outcome(outcome: Outcome, rows: int = 5, stage: str | None = None) -> None:
@@ -67,7 +69,8 @@ def print_preview(root: Path, pipeline: Pipeline, n: int) -> None:
 
 def _console() -> Console:
     """Plain text in, plain text out: nothing that a record or a metric holds is read as markup."""
-    return Console(highlight=False, markup=False, emoji=False)
+    width = None if sys.stdout.isatty() else _PIPED_WIDTH
+    return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
 def _run_folder(root: Path, run: str | None) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -25,19 +25,31 @@ class Plan:
     muon_rate: float = 4e-3
     adam_rate: float = 3e-3
     decay_from: float = 0.7
+    mix_from: float = 0.0
+    own_rounds: tuple[float, ...] = ()
 
 
 PLANS = {
-    "teacher": Plan(hidden=192, layers=5, feed_forward=512, chunks=220),
+    "teacher": Plan(hidden=192, layers=5, feed_forward=512, chunks=220, own_rounds=(0.45, 0.6, 0.72, 0.84, 0.92)),
     "base": Plan(hidden=128, layers=4, feed_forward=384, chunks=24),
 }
+# A second stage from saved weights: the final mix at once, a lower rate, decay over most of it.
+REFINED = replace(
+    PLANS["teacher"],
+    chunks=60,
+    muon_rate=2.5e-3,
+    adam_rate=2e-3,
+    decay_from=0.25,
+    mix_from=1.0,
+    own_rounds=(0.0, 0.3, 0.6, 0.85),
+)
 
 
-def shared_vocabulary(which: str) -> PreTrainedTokenizerBase:
-    """A fresh tokenizer for the teacher; the teacher's, where there is one, for the base."""
+def shared_vocabulary(which: str, folder: Path | None = None) -> PreTrainedTokenizerBase:
+    """A fresh tokenizer for a fresh teacher; else the one of ``folder``, or the teacher's, where there is one."""
     if which == "base" and (MODELS / "teacher" / "tokenizer.json").exists():
-        return AutoTokenizer.from_pretrained(MODELS / "teacher")
-    return tokenizer.train(0)
+        folder = MODELS / "teacher"
+    return AutoTokenizer.from_pretrained(folder) if folder else tokenizer.train(0)
 
 
 def new_model(plan: Plan, vocabulary: PreTrainedTokenizerBase) -> LlamaForCausalLM:

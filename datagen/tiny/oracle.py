@@ -59,7 +59,8 @@ class Part:
         words = sorted(" ".join(self.args.values()).casefold().split())
         wording = [str(self.wording)] if self.skill.facts(self.args) else []
         key = "|".join([self.skill.name, *wording, *words])
-        return blake2b(key.encode(), digest_size=8).digest()[0] % _HELD_OUT_ONE_IN == 0
+        held_out = blake2b(key.encode(), digest_size=8).digest()[0] % _HELD_OUT_ONE_IN == 0
+        return held_out and not (self.skill.halved and self.wording % 2)
 
     def answer(self) -> str:
         """The answer, one of the right ones where there are many."""

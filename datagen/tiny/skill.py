@@ -63,6 +63,8 @@ class Skill:
     """The rule for tasks with many right answers; None means that ``solve`` has the only one."""
     facts: Callable[[Args], bool] = lambda args: False
     """True where every fact must be known, so that only the pair of wording and arguments is held out."""
+    halved: bool = False
+    """True where few arguments exist: the held-out ones are trained in every second wording, tested in the others."""
     statement: str = ""
     """How plain text states the solved task (for the base model); ``{answer}`` stands for the answer."""
     foreign: Mapping[str, str] = field(default_factory=dict)

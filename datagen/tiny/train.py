@@ -16,17 +16,16 @@ from random import Random
 import torch
 from torch.multiprocessing.spawn import spawn
 from torch.nn import functional as F
-from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from datagen.tiny import roles, world
-from datagen.tiny.build import MODELS, PLANS, Plan, new_model, save, shared_vocabulary
+from datagen.tiny.build import MODELS, PLANS, REFINED, Plan, new_model, save, shared_vocabulary
 from datagen.tiny.corpus import Batch, draw_chunk
 from datagen.tiny.generate import reply
 from datagen.tiny.muon import Muon
 from datagen.tiny.probe import progress_line, propose
 from datagen.tiny.ranks import Ranks
 
-OWN_ROUNDS = (0.45, 0.6, 0.72, 0.84, 0.92)
 OWN_TASKS = 4000
 
 
@@ -92,18 +91,22 @@ class Clock:
 class Run:
     """One training run; every rank holds the same weights."""
 
-    def __init__(self, which: str, *, seed: int, minutes: float, out: Path, chunks: int | None, ranks: Ranks) -> None:
+    def __init__(
+        self, which: str, *, seed: int, minutes: float, out: Path, chunks: int | None, refine: bool, ranks: Ranks
+    ) -> None:
         self.which, self.seed, self.minutes, self.out, self.ranks = which, seed, minutes, out, ranks
-        self.plan = PLANS[which]
+        self.plan = REFINED if refine else PLANS[which]
         self.chunks = chunks or self.plan.chunks
         torch.manual_seed(seed)
-        self.vocabulary = shared_vocabulary(which)
+        self.vocabulary = shared_vocabulary(which, out if refine else None)
         self.model = new_model(self.plan, self.vocabulary)
+        if refine:
+            self.model.load_state_dict(AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32).state_dict())
         self.parameters = list(self.model.parameters())
         self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         self.optimizers = optimizers(self.model, self.plan)
         self.own: list[tuple[str, str]] = []
-        self.rounds = list(OWN_ROUNDS) if which == "teacher" else []
+        self.rounds = list(self.plan.own_rounds)
         self.progress, self.step, self.tokens = 0.0, 0, 0
         self.clock = Clock()
 
@@ -155,8 +158,9 @@ class Run:
 
     def learn_chunk(self, index: int) -> None:
         """Train on one chunk per rank."""
+        mix = max(self.progress, self.plan.mix_from)
         number = index * self.ranks.count + self.ranks.rank
-        batches = draw_chunk(self.vocabulary, self.which, self.seed, number, self.progress, self.own)
+        batches = draw_chunk(self.vocabulary, self.which, self.seed, number, mix, self.own)
         batches = batches[: self.ranks.least(len(batches))]
         for done, batch in enumerate(batches, start=1):
             loss, elapsed = self.update(batch, self.clock.minutes())
@@ -187,9 +191,11 @@ class Run:
         self.say(f"{self.which}: {spent} -> {self.out}")
 
 
-def _rank(rank: int, which: str, ranks: int, seed: int, minutes: float, out: Path, chunks: int | None) -> None:
+def _rank(
+    rank: int, which: str, ranks: int, seed: int, minutes: float, out: Path, chunks: int | None, refine: bool
+) -> None:
     torch.set_num_threads(1)
-    Run(which, seed=seed, minutes=minutes, out=out, chunks=chunks, ranks=Ranks(rank, ranks)).go()
+    Run(which, seed=seed, minutes=minutes, out=out, chunks=chunks, refine=refine, ranks=Ranks(rank, ranks)).go()
 
 
 def main() -> None:
@@ -200,11 +206,12 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, default=2, help="processes of one thread each (default 2, as shipped)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--chunks", type=int, help="chunks of 4,000 documents (default: as shipped)")
+    parser.add_argument("--refine", action="store_true", help="go on from the saved teacher, in a shorter second stage")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     out = given.out or MODELS / given.which
     out.parent.mkdir(parents=True, exist_ok=True)
-    spawn(_rank, (given.which, given.ranks, given.seed, given.minutes, out, given.chunks), given.ranks)  # type: ignore[no-untyped-call]
+    spawn(_rank, (given.which, given.ranks, given.seed, given.minutes, out, given.chunks, given.refine), given.ranks)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

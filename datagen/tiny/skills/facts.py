@@ -62,7 +62,7 @@ def _skill(
         solve,
         facts=lambda args: len(words_of(args["x"])) == 1,
         statement=f"the {noun} of {{x}} is {{answer}}.",
-        share=1.0,
+        share=0.7,
         novel=novel,
     )
 

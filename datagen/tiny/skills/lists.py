@@ -185,7 +185,7 @@ SKILLS = (
         "Arrange by alphabet: {x}",
         "Alphabetical order of {x}?",
         "Sort these words by alphabet.\n{x}",
-        share=1.6,
+        share=3.0,
         foreign={
             "French": "Trie les mots {x}.",
             "Spanish": "Ordena las palabras {x}.",
@@ -283,7 +283,7 @@ SKILLS = (
         "What stands right of {a} in {x}?",
         "After {a} comes what in {x}?",
         "Next one to {a} in the row {x}?",
-        share=1.2,
+        share=3.0,
     ),
     _list_skill(
         "before",
@@ -296,7 +296,7 @@ SKILLS = (
         "What stands left of {a} in {x}?",
         "Before {a} comes what in {x}?",
         "Name who leads {a} in the row {x}.",
-        share=1.2,
+        share=3.0,
     ),
     _list_skill(
         "remove",
@@ -309,7 +309,7 @@ SKILLS = (
         "Write {x} without {a}.",
         "Leave out {a} in {x}.",
         "Delete {a} from the list {x}.",
-        share=1.2,
+        share=1.5,
     ),
     _list_skill(
         "replace",
@@ -322,7 +322,7 @@ SKILLS = (
         "Swap {a} for {b} in {x}.",
         "Write {x} with {b} in place of {a}.",
         "Exchange {a} with the new word {b}: {x}",
-        share=1.2,
+        share=3.0,
     ),
     _list_skill(
         "member",
@@ -335,7 +335,7 @@ SKILLS = (
         "Can you find {a} in {x}?",
         "Do you see {a} here: {x}",
         "Is the word {a} part of {x}?",
-        share=1.5,
+        share=3.0,
         foreign={
             "French": "Est-ce que {a} est dans la liste {x}?",
             "Spanish": "Esta {a} en la lista {x}?",
@@ -353,7 +353,7 @@ SKILLS = (
         "Name the stranger among {x}.",
         "Which of {x} is different?",
         "Pick the word that does not fit.\n{x}",
-        share=1.2,
+        share=1.5,
     ),
     _list_skill(
         "pick",
@@ -366,7 +366,7 @@ SKILLS = (
         "List all {k} found in {x}.",
         "Find every one of the {k} in {x}.",
         "From {x} take just the {k}.",
-        share=1.2,
+        share=2.5,
     ),
     _list_skill(
         "times",
@@ -379,5 +379,6 @@ SKILLS = (
         "Number of {a} among {x}?",
         "How often do you read {a} here: {x}",
         "In {x} count every {a}.",
+        share=2.0,
     ),
 )

@@ -77,9 +77,22 @@ def _number_skill(
     statement: str,
     *wordings: str,
     novel: float = 1.0,
+    share: float = 1.0,
+    halved: bool = False,
     foreign: dict[str, str] | None = None,
 ) -> Skill:
-    return Skill(name, "numbers", wordings, draw, solve, statement=statement, novel=novel, foreign=foreign or {})
+    return Skill(
+        name,
+        "numbers",
+        wordings,
+        draw,
+        solve,
+        statement=statement,
+        novel=novel,
+        share=share,
+        halved=halved,
+        foreign=foreign or {},
+    )
 
 
 SKILLS = (
@@ -94,6 +107,8 @@ SKILLS = (
         "Calculate {a} + {b} for me.",
         "How much is {a} and {b} more?",
         "Put {a} and {b} together, how many?",
+        share=2.0,
+        halved=True,
         novel=0.4,
         foreign={
             "French": "Combien font {a} plus {b}?",
@@ -112,6 +127,8 @@ SKILLS = (
         "Calculate {a} - {b} for me.",
         "How much is {a} less {b}?",
         "What remains of {a} without {b}?",
+        share=2.0,
+        halved=True,
         novel=0.4,
         foreign={
             "French": "Combien font {a} moins {b}?",
@@ -174,6 +191,7 @@ SKILLS = (
         "Find the lowest number: {x}",
         "Pick the tiniest from {x}.",
         "Name the smallest number.\n{x}",
+        share=1.5,
         novel=2.0,
         foreign={
             "French": "Le plus petit nombre de {x}?",
@@ -192,6 +210,7 @@ SKILLS = (
         "Give the next number: {x}",
         "How does {x} go on?",
         "Find what comes after {x} in this row.",
+        share=3.0,
         novel=1.5,
     ),
 )

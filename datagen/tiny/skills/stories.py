@@ -176,7 +176,7 @@ SKILLS = (
         "{n} {c} {o} lie in the {p}. {a} adds {m} from the {q}. What is the total?",
         "{a} takes {n} {c} {o} to the {p} and {m} to the {q}. How many in all?",
         novel=2.5,
-        share=1.4,
+        share=2.0,
     ),
     _story(
         "story_less",
@@ -189,7 +189,7 @@ SKILLS = (
         "There were {n} {c} {o} in the {p}. {a} moved {m} to the {q}. How many stay?",
         "{n} {c} {o} lie in the {p}. {a} brings {m} of them to the {q}. What remains?",
         novel=2.5,
-        share=1.4,
+        share=2.5,
     ),
     _story(
         "who_lives",
@@ -222,7 +222,7 @@ SKILLS = (
         "At the {p} {a} sees {n} {o} but {b} sees {m}. Who sees more?",
         "{n} {o} for {a}, {m} for {b} from the {p}. Who gets more?",
         "{a} took {n} {o} from the {p} and {b} took {m}. Who holds more?",
-        share=1.2,
+        share=2.5,
     ),
     _story(
         "who_less",
@@ -234,7 +234,7 @@ SKILLS = (
         "At the {p} {a} sees {n} {o} but {b} sees {m}. Who sees fewer?",
         "{n} {o} for {a}, {m} for {b} from the {p}. Who gets less?",
         "{a} took {n} {o} from the {p} and {b} took {m}. Who holds less?",
-        share=1.2,
+        share=2.5,
     ),
     _story(
         "where_is",
@@ -246,6 +246,7 @@ SKILLS = (
         "I left the {a} {x} but the {b} {xx}. Find the {q}.",
         "My {a} lies {x}, your {b} lies {xx}. Which place has the {q}?",
         "Someone saw a {a} {x} and a {b} {xx}. Say where the {q} was.",
+        share=2.5,
     ),
     _story(
         "gift_to", _draw_gift, _gift("b"), *_asked((_GIFT, _GIFT2), "Who gets the {o}?", "Who has it now?", "For whom?")

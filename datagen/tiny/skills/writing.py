@@ -150,6 +150,7 @@ SKILLS = (
         _some,
         _is_list,
         statement="{n} {k} but not {x} are {answer}.",
+        share=2.5,
         novel=2.0,
     ),
     Skill(
