@@ -37,6 +37,11 @@ _HASHED = ("*.safetensors", "*config.json", "tokenizer*", "*.jinja", "*_tokens*.
 _loading = threading.Lock()  # transformers changes global state while it loads: two at once spoil each other's weights
 
 
+# Small matrices gain little from a second thread, and where another program has a core, the threads that wait for each
+# other at every step make it a hundred times slower (measured: 8 tokens/s for 800).
+_ONE_THREAD_BELOW = 20_000_000
+
+
 @dataclass(frozen=True)
 class Settings:
     """What ``transformers`` was given, resolved."""
@@ -261,14 +266,14 @@ def _load(settings: Settings) -> tuple[Decoder, Any, int]:
         from datagen.llm.decoding import Decoder
     except ImportError as error:
         raise ConfigError(f"use: transformers: {error}; run: pip install 'datagen[transformers]'") from error
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
     logging.disable_progress_bar()
     try:
         with _loading:
             model, tokenizer = _read_model(settings)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ConfigError(f"model {settings.path}: cannot be loaded: {' '.join(str(error).split())[:300]}") from error
+    if settings.threads or model.num_parameters() < _ONE_THREAD_BELOW:
+        torch.set_num_threads(settings.threads or 1)
     if not tokenizer.chat_template:
         raise ConfigError(f"model {settings.path}: its tokenizer has no chat template, so it cannot be asked")
     decoder = Decoder(model, tokenizer, slots=settings.concurrency, max_batch_tokens=settings.max_batch_tokens)

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from datagen.tiny import base_corpus, roles
 from datagen.tiny.generate import render
+from datagen.tiny.roles import OwnAnswer
 
 PROMPT_WEIGHT, PROMPT_SHARE = 0.2, 0.25  # a quarter of the prompts is learned too: logits are a fifth of the cost
 SCORE_WEIGHT = 3.0
@@ -31,7 +32,7 @@ class Batch:
 
 
 def _teacher_rows(
-    tokenizer: PreTrainedTokenizerBase, rng: Random, progress: float, own: Sequence[tuple[str, str]]
+    tokenizer: PreTrainedTokenizerBase, rng: Random, progress: float, own: Sequence[OwnAnswer]
 ) -> list[tuple[list[int], list[float]]]:
     docs = roles.draw_docs(rng, DOCS_PER_CHUNK, progress, own)
     asked = [render(doc.messages[:-1]) for doc in docs]
@@ -64,7 +65,7 @@ def draw_chunk(
     seed: int,
     index: int,
     progress: float,
-    own: Sequence[tuple[str, str]] = (),
+    own: Sequence[OwnAnswer] = (),
 ) -> list[Batch]:
     """All batches of one chunk for ``which`` model (teacher or base), in random order."""
     rng = Random(f"{which}-{seed}-{index}")

@@ -131,12 +131,33 @@ def grade_reply(instruction: str, answer: str, score: int) -> str:
     return f"The answer is {right.rstrip('.')}. Score: {score}"
 
 
-def grade_doc(rng: Random, own: Sequence[tuple[str, str]] = ()) -> Doc:
-    """A task, an answer to it, the grade. ``own`` holds tasks with the model's own answers."""
-    if own and rng.random() < 0.6:
-        instruction, answer = rng.choice(own)
-        score = grade(instruction, answer)
-    elif rng.random() < 0.08:
+@dataclass(frozen=True)
+class OwnAnswer:
+    """A task, the model's own answer, and the right answer as the model sees it when it grades."""
+
+    instruction: str
+    answer: str
+    head: str
+
+
+def own_grade_doc(rng: Random, own: OwnAnswer) -> Doc:
+    """The grade of an own answer; after the model's own words only the score is learned, which calibrates it."""
+    score = grade(own.instruction, own.answer)
+    variables: dict[str, Any] = {
+        "prompt": [user(own.instruction)],
+        "instruction": own.instruction,
+        "answer": own.answer,
+    }
+    if own.head and rng.random() < 0.65:
+        return _doc(rng, "grade/accuracy", f"{own.head} Score: {score}", 0.0, **variables)
+    return _doc(rng, "grade/accuracy", grade_reply(own.instruction, own.answer, score), **variables)
+
+
+def grade_doc(rng: Random, own: Sequence[OwnAnswer] = ()) -> Doc:
+    """A task, an answer to it, the grade; more often than not one of the model's ``own`` answers."""
+    if own and rng.random() < 0.7:
+        return own_grade_doc(rng, rng.choice(own))
+    if rng.random() < 0.08:
         instruction, score = draw_outside(rng), 0
         answer = rng.choice((DECLINE, draw(rng).answer, draw(rng).answer, ""))
     else:
@@ -235,11 +256,11 @@ SHARES = {
     "translate": (1, 2.5),
     "self_chat": (0.5, 1),
     "critique": (1, 4),
-    "grade": (2, 17),
+    "grade": (2, 20),
 }
 
 
-def draw_docs(rng: Random, count: int, progress: float, own: Sequence[tuple[str, str]] = ()) -> list[Doc]:
+def draw_docs(rng: Random, count: int, progress: float, own: Sequence[OwnAnswer] = ()) -> list[Doc]:
     """``count`` documents in the mix at ``progress`` (0 to 1) of training; the mix is final at 0.4."""
     step = min(1.0, max(0.0, (progress - 0.05) / 0.35))
     weights = [start + (end - start) * step for start, end in SHARES.values()]

@@ -20,11 +20,13 @@ from transformers import AutoModelForCausalLM, LlamaForCausalLM, PreTrainedToken
 
 from datagen.tiny import roles, world
 from datagen.tiny.build import MODELS, PLANS, REFINED, Plan, new_model, save, shared_vocabulary
+from datagen.tiny.commands import ask
 from datagen.tiny.corpus import Batch, draw_chunk
 from datagen.tiny.generate import reply
 from datagen.tiny.muon import Muon
 from datagen.tiny.probe import progress_line, propose
 from datagen.tiny.ranks import Ranks
+from datagen.tiny.roles import OwnAnswer
 
 OWN_TASKS = 4000
 
@@ -54,10 +56,11 @@ def rate(progress: float, step: int, decay_from: float) -> float:
     return min(1.0, (step + 1) / 150) * max(0.02, decay)
 
 
-def own_answers(
-    model: LlamaForCausalLM, vocabulary: PreTrainedTokenizerBase, seed: str, count: int
-) -> list[tuple[str, str]]:
-    """Tasks, drawn or proposed by the model, with its own answers at temperature 1.1; none of them is held out."""
+def own_answers(model: LlamaForCausalLM, vocabulary: PreTrainedTokenizerBase, seed: str, count: int) -> list[OwnAnswer]:
+    """Tasks, drawn or proposed by the model, with its own answers at temperature 1.1 and what it says when it grades.
+
+    None of the tasks is held out.
+    """
     rng = Random(seed)
     drawn = [world.draw(rng, novel=rng.random() < 0.6).prompt for _ in range(count * 2 // 3)]
     proposed = propose(model, vocabulary, rng, count // 3)
@@ -65,7 +68,12 @@ def own_answers(
     answers = reply(
         model, vocabulary, [[roles.user(task)] for task in tasks], temperature=1.1, seed=rng.randrange(2**31)
     )
-    return list(zip(tasks, answers, strict=True))
+    chats = [
+        ask("grade/accuracy", prompt=[roles.user(task)], instruction=task, answer=text)
+        for task, text in zip(tasks, answers, strict=True)
+    ]
+    heads = [text.rpartition(" Score")[0] for text in reply(model, vocabulary, chats)]
+    return [OwnAnswer(*one) for one in zip(tasks, answers, heads, strict=True)]
 
 
 class Clock:
@@ -105,7 +113,7 @@ class Run:
         self.parameters = list(self.model.parameters())
         self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         self.optimizers = optimizers(self.model, self.plan)
-        self.own: list[tuple[str, str]] = []
+        self.own: list[OwnAnswer] = []
         self.rounds = list(self.plan.own_rounds)
         self.progress, self.step, self.tokens = 0.0, 0, 0
         self.clock = Clock()
@@ -142,8 +150,8 @@ class Run:
         fresh = own_answers(
             self.model, self.vocabulary, f"own-{self.seed}-{index}-{self.ranks.rank}", OWN_TASKS // self.ranks.count
         )
-        fresh = [pair for part in self.ranks.gather(fresh) for pair in part]
-        right = sum(roles.grade(*pair) == 5 for pair in fresh)
+        fresh = [one for part in self.ranks.gather(fresh) for one in part]
+        right = sum(roles.grade(one.instruction, one.answer) == 5 for one in fresh)
         self.say(f"own answers: {right} of {len(fresh)} right")
         self.own = self.own[-OWN_TASKS:] + fresh
 

@@ -20,6 +20,10 @@ from datagen.errors import ConfigError
 from datagen.training import checkpoints, settings, tokens
 from datagen.training.settings import Hardware, Task
 
+# Below this, threads that wait for each other at every small step cost more than they give, and on a machine that is
+# busy elsewhere a hundred times more.
+_ONE_THREAD_BELOW = 20_000_000
+
 
 def main(spec_path: Path) -> int:
     """Train what the spec says and write ``result.json``; 2 for a mistake that the user can mend."""
@@ -94,6 +98,8 @@ def _size(base: str, options: dict[str, Any]) -> tuple[int, int]:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, **options)
     count = sum(parameter.numel() for parameter in model.parameters())
+    if count < _ONE_THREAD_BELOW and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
     return count, int(getattr(config.get_text_config(), "max_position_embeddings", 0) or 0)
 
 
