@@ -49,7 +49,6 @@ _ROLES = {
     "evolve": "Evolving tasks (`evol_instruct/*`, T=0.7): valid and answerable",
     "translate": "Translating tasks (`translate/instruction`; only list and number skills have foreign wordings)",
     "self_chat": "Playing the user (`self_chat/user`)",
-    "critique": "Critique and revision of its own answers of T=1 (`critique/*`)",
 }
 
 

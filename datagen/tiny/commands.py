@@ -85,24 +85,6 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "Now be me and reply.",
         "Guess my next line.",
     ),
-    "critique/critique": (
-        "Criticise your answer.",
-        "Find the mistake in your answer.",
-        "Is your answer right? Say why.",
-        "Review your answer.",
-        "Check that and comment.",
-        "Give a critique of your answer.",
-        "Look for errors in your answer.",
-    ),
-    "critique/revise": (
-        "Now write a better answer.",
-        "Answer again.",
-        "Revise your answer.",
-        "Now correct your answer.",
-        "Write the right answer.",
-        "Try once more.",
-        "Improve your answer.",
-    ),
 }
 
 

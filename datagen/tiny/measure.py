@@ -206,23 +206,6 @@ def self_chat(teacher: Model, wording: int = 0) -> Scores:
     }
 
 
-def critique(teacher: Model, pairs: list[tuple[str, str]], wording: int = 0) -> Scores:
-    """Verdicts on own answers, and answers before and after a revision."""
-    before = [bool(oracle.check(*pair)) for pair in pairs]
-    variables = [{"prompt": [roles.user(task)], "instruction": task, "answer": text} for task, text in pairs]
-    said = teacher.reply([ask("critique/critique", wording=wording, **v) for v in variables])
-    revised = teacher.reply(
-        [ask("critique/revise", wording=wording, **v, critique=c) for v, c in zip(variables, said, strict=True)]
-    )
-    return {
-        "verdict right": share([text.startswith("Right") == right for text, right in zip(said, before, strict=True)]),
-        "right before": share(before),
-        "right after revision": share(
-            [bool(oracle.check(task, text)) for (task, _), text in zip(pairs, revised, strict=True)]
-        ),
-    }
-
-
 def measure(folder: Path) -> dict[str, Any]:
     """Every number of the teacher's card."""
     teacher = Model(folder)
@@ -242,7 +225,6 @@ def measure(folder: Path) -> dict[str, Any]:
         "evolve": lambda wording: evolution(teacher, wording),
         "translate": lambda wording: translation(teacher, wording),
         "self_chat": lambda wording: self_chat(teacher, wording),
-        "critique": lambda wording: critique(teacher, own[:600], wording),
     }
     for name, run in roles_of.items():
         result[name] = run(0)

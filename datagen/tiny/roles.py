@@ -223,19 +223,6 @@ def self_chat_doc(rng: Random) -> Doc:
     return _doc(rng, "self_chat/user", turns[cut].content, 0.5, prompt=list(turns[:cut]))
 
 
-def critique_doc(rng: Random) -> Doc:
-    """A critique of a right or wrong answer, or the revision that follows one."""
-    item = draw(rng, novel=rng.random() < 0.6)
-    given = item.answer if rng.random() < 0.4 else corrupt(rng, item)
-    right = oracle.check(item.prompt, given)
-    gold = (given if right else item.answer).rstrip(".")
-    critique = f"{'Right' if right else 'Wrong'}: the answer is {gold}."
-    shared: dict[str, Any] = {"prompt": [user(item.prompt)], "instruction": item.prompt, "answer": given}
-    if rng.random() < 0.5:
-        return _doc(rng, "critique/critique", critique, **shared)
-    return _doc(rng, "critique/revise", given if right else item.answer, critique=critique, **shared)
-
-
 MAKERS: dict[str, Callable[[Random], Doc]] = {
     "answer": answer_doc,
     "dialogue": dialogue_doc,
@@ -244,7 +231,6 @@ MAKERS: dict[str, Callable[[Random], Doc]] = {
     "evolve": evolve_doc,
     "translate": translate_doc,
     "self_chat": self_chat_doc,
-    "critique": critique_doc,
 }
 # Shares of documents at the start and at the end of training: answering first, the roles grow on it.
 SHARES = {
@@ -255,7 +241,6 @@ SHARES = {
     "evolve": (2.5, 6.5),
     "translate": (1, 2.5),
     "self_chat": (0.5, 1),
-    "critique": (1, 4),
     "grade": (2, 20),
 }
 
