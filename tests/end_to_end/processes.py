@@ -59,4 +59,4 @@ def data(folder: Path, name: str = "toy") -> dict[str, bytes]:
     """The data files of the run, by stage."""
     stages = sorted((folder / "runs" / name).glob("*/stage.json"))
     files = [stage.with_name(name) for stage in stages for name in ("rows.jsonl", "dropped.jsonl")]
-    return {f"{path.parent.name.rpartition('-')[0]}/{path.name}": path.read_bytes() for path in files}
+    return {f"{path.parent.name.rpartition('-')[0]}/{path.name}": path.read_bytes() for path in files if path.exists()}
