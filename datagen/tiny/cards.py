@@ -29,6 +29,18 @@ Made by `python -m datagen.tiny.train teacher` on a CPU, from synthetic text alo
 facts the pair of fact and wording). Greedy unless a temperature is named. One run; the numbers' own noise is about
 0.01 where 1,600 tasks were asked and 0.03 where 300 were.
 """
+_MADE = """\
+## How these weights came about
+
+One run of 77 minutes on two shared CPU cores (3,759 steps, 18.3 million tokens, ended by `--minutes 77`), with each
+skill about equally often. The script has since learned to favour the hard skills and to calibrate grades on its own
+words, and `--refine` is a second stage; a rerun is therefore a fresh training that gives other weights, not these.
+
+## Tried and not offered
+
+Critique and revision: 40 % of the verdicts on its own answers were right, and revised answers were right as often as
+those before (0.78 and 0.77). No better than chance, so the pack has no prompt for them.
+"""
 _BASE = """\
 # {name}
 
@@ -86,7 +98,7 @@ def teacher_card(folder: Path, result: dict[str, Any]) -> str:
     weakest = ", ".join(f"{name} {by_skill[name]:.2f}" for name in sorted(by_skill, key=by_skill.__getitem__)[:12])
     parts.append(f"## Weakest skills (held-out, T=0)\n\n{weakest}\n")
     parts.append(f"## Rewording the role prompts\n\n{_rewordings(result)}\n")
-    return "\n".join(parts)
+    return "\n".join([*parts, _MADE])
 
 
 def base_card(folder: Path, scores: dict[str, Any]) -> str:
