@@ -36,12 +36,12 @@ PLANS = {
 # A second stage from saved weights: the final mix at once, a lower rate, decay over most of it.
 REFINED = replace(
     PLANS["teacher"],
-    chunks=60,
-    muon_rate=2.5e-3,
-    adam_rate=2e-3,
-    decay_from=0.25,
+    chunks=180,
+    muon_rate=3e-3,
+    adam_rate=2.2e-3,
+    decay_from=0.3,
     mix_from=1.0,
-    own_rounds=(0.0, 0.3, 0.6, 0.85),
+    own_rounds=(0.0, 0.25, 0.5, 0.7, 0.85),
 )
 
 

@@ -17,7 +17,7 @@ import torch
 
 from datagen import prompts
 from datagen.tiny import cards, oracle, outside, roles, world
-from datagen.tiny.commands import ask
+from datagen.tiny.commands import TRAINED, ask
 from datagen.tiny.forms import FORMS
 from datagen.tiny.generate import Model, complete
 from datagen.tiny.grading import Judged, area_under_curve, compare, judge, own_answers
@@ -26,7 +26,7 @@ from datagen.tiny.probe import answerable, propose
 from datagen.tiny.skills import SKILLS
 
 MODELS = Path(__file__).parent / "models"
-REWORDED, UNSEEN = (1, 2, 3), 6
+REWORDED, UNSEEN = (1, 2, 3), TRAINED
 Scores = dict[str, float]
 
 

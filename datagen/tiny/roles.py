@@ -30,8 +30,9 @@ class Doc:
 
 
 def _doc(rng: Random, name: str, reply: str, weight: float = 1.0, **variables: Any) -> Doc:
-    wording = 0 if rng.random() < 0.4 else rng.randrange(1, TRAINED)
-    return Doc((*ask(name, wording=wording, **variables), Message("assistant", reply)), weight, name)
+    wording = 0 if rng.random() < 0.2 else rng.randrange(1, TRAINED)
+    chat = ask(name, wording=wording, typed=lambda command: noisy(rng, command), **variables)
+    return Doc((*chat, Message("assistant", reply)), weight, name)
 
 
 def user(text: str) -> Message:
@@ -111,7 +112,7 @@ def propose_doc(rng: Random) -> Doc:
     shown = [draw(rng, novel=True, inputs=0.15).instruction for _ in range(rng.choice((3, 4, 6, 8, 8, 8)))]
     lines = [draw(rng, novel=True, inputs=0.15).instruction for _ in range(PROPOSED)]
     reply = "\n".join(f"{len(shown) + 1 + index}. {line}" for index, line in enumerate(lines))
-    return _doc(rng, "self_instruct/tasks", reply, 0.35, examples=shown, next=len(shown) + 1)
+    return _doc(rng, "self_instruct/tasks", reply, 0.7, examples=shown, next=len(shown) + 1)
 
 
 def instance_doc(rng: Random) -> Doc:
@@ -236,7 +237,7 @@ MAKERS: dict[str, Callable[[Random], Doc]] = {
 SHARES = {
     "answer": (86, 58),
     "dialogue": (4, 5),
-    "propose": (1.0, 2.0),
+    "propose": (1.0, 3.5),
     "instance": (2, 4),
     "evolve": (2.5, 6.5),
     "translate": (1, 2.5),
