@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import resource
 import signal
 import threading
 import time
@@ -25,6 +24,7 @@ from datagen.binding import Binding
 from datagen.errors import DatagenError, LLMError, StageError
 from datagen.feed import Chain, Input, Taken
 from datagen.llm.client import LLM
+from datagen.memory import forget_peak, peak_mb
 from datagen.pipeline import Node, Pipeline
 from datagen.progress import Progress
 from datagen.record import Record
@@ -88,12 +88,13 @@ class _Run:
             return result
         result = Result(node.name, node.stage.name, node.stage.shape, [str(one) for one in node.inputs])
         started = time.monotonic()
+        forget_peak()
         taken = Taken()
         with disk(node.name), _named(node, taken), _interruptible(node):
             folder.mkdir(parents=True, exist_ok=True)
             await (self._job if node.stage.shape == "job" else self._rows)(node, folder, result, taken)
             result.seconds = round(time.monotonic() - started, 3)
-            result.peak_memory_mb = _peak_memory_mb()
+            result.peak_memory_mb = max(peak_mb(), int(result.metrics.get("peak_memory_mb", 0)))  # a job's own process
             result.finished = datetime.now(UTC).isoformat(timespec="seconds")
             write_result(folder, result)
         self.progress.finished(result)
@@ -199,11 +200,6 @@ def _interruptible(node: Node) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-def _peak_memory_mb() -> int:
-    """Of this process and its children, up to now."""
-    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) // 1024
 
 
 def _counts(llm: LLM) -> tuple[int, int, int, int]:

@@ -97,6 +97,7 @@ def _funnel(results: Iterable[Result]) -> Table:
         ("why", "left"),
         ("calls", "right"),
         ("seconds", "right"),
+        ("MB", "right"),
     ):
         table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for r in results:
@@ -106,7 +107,8 @@ def _funnel(results: Iterable[Result]) -> Table:
         kept = "" if r.shape == "job" else f"{r.kept:,}"
         dropped = f"{r.dropped:,}" if r.dropped else ""
         calls = f"{r.calls + r.replayed:,}" if r.calls or r.replayed else ""
-        table.add_row(r.name, f"{r.read:,}" if r.read else "", kept, dropped, Text(why), calls, f"{r.seconds:.1f}")
+        read, spent = f"{r.read:,}" if r.read else "", (f"{r.seconds:.1f}", f"{r.peak_memory_mb:,}")
+        table.add_row(r.name, read, kept, dropped, Text(why), calls, *spent)
     return table
 
 
