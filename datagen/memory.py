@@ -1,4 +1,4 @@
-"""The peak memory of a part of this process's life. Linux keeps one that can be set back; elsewhere it is the whole's."""
+"""Peak memory since a moment of our choice: Linux can set the peak back; elsewhere it is the whole process's."""
 
 from __future__ import annotations
 
