@@ -106,8 +106,8 @@ def _file_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _one_stage_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    filtering = _command(commands, "filter", "filter a file: rows in = kept + dropped")
-    filtering.add_argument("data", help="JSONL, JSON or Parquet, in any known format")
+    filtering = _command(commands, "filter", "filter one or more files: rows in = kept + dropped")
+    filtering.add_argument("data", nargs="+", help="JSONL, JSON or Parquet, in any known format")
     filtering.add_argument(
         "--use",
         action="append",

@@ -81,13 +81,17 @@ def _print_stage(stage: Stage) -> None:
 
 def filter(options: argparse.Namespace) -> int:
     """``datagen filter``."""
-    stages: dict[str, Any] = {"data": {"use": "sources.jsonl", "path": options.data}}
+    stages: dict[str, Any] = {}
+    for path in options.data:
+        stages[_free(stages, "data")] = {"use": "sources.jsonl", "path": path}
+    start: dict[str, Any] = {"from": list(stages)} if len(stages) > 1 else {}
     for words in options.use:
         name, *settings = _split(words)
         stage = load_stage(name)
         if stage.name.partition(".")[0] not in ("filters", stage.name):
             raise ConfigError(f"--use {name}: {stage.name} is no filter")
-        stages[_free(stages, stage.method)] = {"use": stage.name, **parse_overrides(settings)}
+        stages[_free(stages, stage.method)] = {"use": stage.name, **start, **parse_overrides(settings)}
+        start = {}
     return _one_stage(options, stages)
 
 
@@ -149,18 +153,23 @@ def _one_stage(options: argparse.Namespace, stages: dict[str, Any]) -> int:
     }
     pipeline = config.build(document, where=f"datagen {options.handler}")
     outcome = runner.run(pipeline, root=options.root, progress=_progress(options))
+    said = _written(options, pipeline, outcome)  # before anything is printed: `| head` ends the program
     print_outcome(outcome, rows=0)
-    last = pipeline.nodes[-1].name
-    if options.output is None:
-        return 0
-    if pipeline.nodes[-1].stage.shape == "job":
-        made = outcome.folders[last] / "model"
-        shutil.copytree(made if made.is_dir() else outcome.folders[last], options.output, dirs_exist_ok=True)
-        print(f"wrote {options.output}")
-        return 0
-    for line in export(outcome, options.output, options.format):
+    for line in said:
         print(line)
     return 0
+
+
+def _written(options: argparse.Namespace, pipeline: Pipeline, outcome: runner.Outcome) -> list[str]:
+    """Put the last stage's result where the user wants it; gives back what to say about it."""
+    if options.output is None:
+        return []
+    last = pipeline.nodes[-1]
+    if last.stage.shape != "job":
+        return list(export(outcome, options.output, options.format))
+    made = outcome.folders[last.name] / "model"
+    shutil.copytree(made if made.is_dir() else outcome.folders[last.name], options.output, dirs_exist_ok=True)
+    return [f"wrote {options.output}"]
 
 
 def _split(words: str) -> list[str]:
