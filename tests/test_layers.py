@@ -32,7 +32,9 @@ HEAVY_AT_IMPORT = {
     "datagen.llm.decoding",
     "datagen.llm.slot_cache",
     "datagen.llm.token_sampling",
-    "datagen.text.lcs_kernel",
+    "datagen.text.join_index",
+    "datagen.text.join_kernel",
+    "datagen.text.ngrams_numba",
     "datagen.text.rouge_numba",
 }
 MODULES = {

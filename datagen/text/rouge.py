@@ -5,31 +5,23 @@ Candidates are found with a margin and decided with ``lcs.f_measure``, the refer
 
 from __future__ import annotations
 
-import functools
-import importlib.util
-import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import count
-from typing import Literal, Protocol
+from typing import Protocol
 
 from datagen.errors import ConfigError
+from datagen.text.engine import Engine, Near, numba_is_wanted
 from datagen.text.rouge_rapidfuzz import RapidfuzzIndex
-
-logger = logging.getLogger("datagen")
 
 _LETTERS = bytes(byte if chr(byte).isalnum() and byte < 128 else 32 for byte in range(256))
 SMALL = 2000
-Engine = Literal["auto", "numba", "rapidfuzz"]
+"""From how many lists on the time to load numba is worth while."""
 
 
 def tokenize(text: str) -> list[str]:
     """The tokens of ``rouge_score`` without stemming: runs of ASCII letters and digits, lower case."""
     return text.lower().encode("ascii", "replace").translate(_LETTERS).decode("ascii").split()
-
-
-Near = tuple[int, float]
-"""A list's index and its F."""
 
 
 class Index(Protocol):
@@ -53,16 +45,17 @@ class Index(Protocol):
 class NoveltyPool:
     """Token lists, and for a new one its nearest among them.
 
-    rapidfuzz searches a small pool; from ``SMALL`` lists on machine code does, which takes seconds to load, where
-    numba is installed (``pip install 'datagen[fast]'``). The answers are the same; ``engine`` asks for one of the two.
+    rapidfuzz searches a small pool; from ``SMALL`` lists on numba does, where it is installed.
     """
 
     def __init__(self, threshold: float, engine: Engine = "auto") -> None:
         if not 0 < threshold <= 1:
             raise ConfigError(f"a ROUGE-L threshold must be above 0 and at most 1, not {threshold}")
         self.threshold = threshold
-        self._may_switch = engine == "auto" and _numba_is_there()
-        self._index: Index = _numba_index(threshold) if engine == "numba" else RapidfuzzIndex(threshold)
+        self._may_switch = engine == "auto" and numba_is_wanted("auto")
+        self._index: Index = (
+            _numba_index(threshold) if engine == "numba" and numba_is_wanted(engine) else RapidfuzzIndex(threshold)
+        )
         self._ids: defaultdict[str, int] = defaultdict(count().__next__)
         self._size = 0
 
@@ -111,16 +104,6 @@ class NoveltyPool:
 
 
 def _numba_index(threshold: float) -> Index:
-    try:
-        from datagen.text.rouge_numba import NumbaIndex
-    except ImportError as error:
-        raise ConfigError(f"engine numba: {error}; install it with: pip install 'datagen[fast]'") from error
+    from datagen.text.rouge_numba import NumbaIndex
+
     return NumbaIndex(threshold)
-
-
-@functools.cache
-def _numba_is_there() -> bool:
-    there = importlib.util.find_spec("numba") is not None
-    if not there:
-        logger.info("ROUGE-L: rapidfuzz searches; pip install 'datagen[fast]' brings machine code for large pools")
-    return there

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from datagen.errors import ConfigError
 from datagen.filters import duplicates
 from datagen.filters.dedup_exact import dedup_exact
+from datagen.filters.dedup_ngram import dedup_ngram
 from datagen.filters.dedup_rouge import dedup_rouge
+from datagen.plugins import load_stage
 from datagen.record import Answer, Record, encode, instruction
 
 Filter = Callable[..., Iterator[Record]]
-FILTERS: list[Filter] = [dedup_exact, dedup_rouge]
-every_filter = pytest.mark.parametrize("dedup", FILTERS, ids=lambda dedup: dedup.__name__)
+FILTERS: list[Filter] = [dedup_exact, dedup_rouge, functools.partial(dedup_ngram, scope="instruction")]
+every_filter = pytest.mark.parametrize("dedup", FILTERS, ids=["exact", "rouge", "ngram"])
 
 QUESTION = "Name three colours of the rainbow, please."
 
@@ -87,3 +91,18 @@ def test_blocks_change_no_decision(block: int, monkeypatch: pytest.MonkeyPatch) 
     last = [r.labels["instruction"] in ("文", "") for r in rows[10:]]
     assert [r.dropped is None for r in found] == first + last
     assert b"".join(map(encode, found)) == b"".join(map(encode, dedup_rouge(rows)))
+
+
+def test_rows_of_a_cluster_name_the_row_that_stayed() -> None:
+    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    rows = [instruction(" ".join([*words, word])) for word in ("a", "b", "c")]
+    found = list(dedup_ngram([*rows, instruction("Something else.")], threshold=0.7))
+    assert [r.dropped.evidence["first"] if r.dropped else None for r in found] == [None, rows[0].id, rows[0].id, None]
+    assert found[1].dropped is not None
+    assert found[1].dropped.evidence["similarity"] == 6 / 8
+    assert found[1].dropped.evidence["neighbour"].startswith(rows[0].instruction)
+
+
+def test_impossible_settings_are_refused_before_any_work() -> None:
+    with pytest.raises(ConfigError, match="at most 1"):
+        load_stage("filters.dedup_ngram").check({"threshold": 2, "unit": "word", "ngram": 5})
