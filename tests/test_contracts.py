@@ -96,8 +96,15 @@ def mixed_records() -> list[Record]:
     return [*plain, plain[0], plain[3], two, same, *odd, dialogue, instruction("Ohne Antwort"), two]
 
 
+# What a filter cannot do without, though no one of its settings is required.
+NEEDS: dict[str, dict[str, Any]] = {
+    "filters.keywords": {"drop": ("sea",)},
+    "filters.rules": {"preset": assets.folder("seeds") / "rules" / "alpaca.yaml"},
+}
+
+
 async def filtered(stage: Stage, records: Iterable[Record], llm: LLM) -> list[Record]:
-    given: dict[str, Any] = {}
+    given = dict(NEEDS.get(stage.name, {}))
     for parameter in stage.parameters.values():
         if parameter.kind == "llm":
             given[parameter.name] = llm
