@@ -30,6 +30,8 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "self_instruct/instances": {"instruction": "Add two numbers."},
     "answer": {"prompt": DIALOGUE},
     "grade": {**ASKED, "answer": "Blue."},
+    "judge/rank": {**ASKED, "answers": ["Blue.", "Green.", "Red."], "aspect": ""},
+    "rate": {**ASKED, "answers": ["Blue.", "Green."], "aspect": "helpfulness"},
     "judge": {**ASKED, "first": "Blue.", "second": "Green."},
     "evol_instruct": {"instruction": "Add two numbers."},
     "translate": {"instruction": "Add two numbers.", "language": "German"},
