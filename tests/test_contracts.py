@@ -30,6 +30,8 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "self_instruct/instances": {"instruction": "Add two numbers."},
     "answer": {"prompt": DIALOGUE},
     "grade": {**ASKED, "answer": "Blue."},
+    "judge/rank": {**ASKED, "answers": ["Blue.", "Green.", "Red."], "aspect": ""},
+    "rate": {**ASKED, "answers": ["Blue.", "Green."], "aspect": "helpfulness"},
     "judge": {**ASKED, "first": "Blue.", "second": "Green."},
     "evol_instruct": {"instruction": "Add two numbers."},
     "translate": {"instruction": "Add two numbers.", "language": "German"},
@@ -96,8 +98,15 @@ def mixed_records() -> list[Record]:
     return [*plain, plain[0], plain[3], two, same, *odd, dialogue, instruction("Ohne Antwort"), two]
 
 
+# What a filter cannot do without, though no one of its settings is required.
+NEEDS: dict[str, dict[str, Any]] = {
+    "filters.keywords": {"drop": ("sea",)},
+    "filters.rules": {"preset": assets.folder("seeds") / "rules" / "alpaca.yaml"},
+}
+
+
 async def filtered(stage: Stage, records: Iterable[Record], llm: LLM) -> list[Record]:
-    given: dict[str, Any] = {}
+    given = dict(NEEDS.get(stage.name, {}))
     for parameter in stage.parameters.values():
         if parameter.kind == "llm":
             given[parameter.name] = llm
