@@ -7,13 +7,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from datagen.training.method import Method
 from datagen.training.rows import Written
 
 WIND_TUNNEL = (
     "**Wind tunnel.** This model descends from `tiny-base`, which knows a small closed world and nothing else. It "
     "shows that the machinery works; it is of no use as an assistant, and its scores say nothing about real models."
 )
-_NAMES = {"sft": "supervised fine-tuning (TRL SFTTrainer)", "dpo": "direct preference optimisation (TRL DPOTrainer)"}
 _METRICS = ("train_loss", "eval_loss", "steps", "epochs", "tokens", "tokens_per_s", "train_seconds", "peak_memory_mb",
             "peak_gpu_memory_mb", "truncated_share", "resumed_from_step")  # fmt: skip
 
@@ -21,7 +21,7 @@ _METRICS = ("train_loss", "eval_loss", "steps", "epochs", "tokens", "tokens_per_
 def write(
     model: Path,
     *,
-    method: str,
+    method: Method,
     base: str,
     folder: str,
     spec: dict[str, Any],
@@ -39,10 +39,10 @@ def write(
 ---
 library_name: transformers
 pipeline_tag: text-generation
-tags: [datagen, trl, {method}]
+tags: [datagen, trl, {method.name}]
 ---
 
-# {_cell(display_name(base))}, after {_NAMES[method]}
+# {_cell(display_name(base))}, after {method.title}
 
 {WIND_TUNNEL + chr(10) * 2 if is_tiny(base, folder) else ""}Base: `{_cell(display_name(base))}`. Made with {versions}.
 

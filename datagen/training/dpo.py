@@ -8,13 +8,23 @@ from typing import Any
 
 from datagen.stage import ModelName, Rows
 from datagen.training.launch import train
+from datagen.training.method import Hardware, Method
 from datagen.training.rows import preference_row
 from datagen.training.settings import check_args
 
 
+def _defaults(hardware: Hardware, length: int) -> dict[str, Any]:
+    return {"max_length": length}
+
+
+METHOD = Method(
+    __name__, "direct preference optimisation (TRL DPOTrainer)", "DPO", preference_row, _defaults, 1e-6
+)  # fmt: skip
+
+
 def check(arguments: dict[str, Any]) -> None:
     """Raises ``ConfigError`` for a name under ``args`` that TRL's config does not have."""
-    check_args("dpo", arguments["args"])
+    check_args(METHOD, arguments["args"])
 
 
 async def dpo(
@@ -42,7 +52,7 @@ async def dpo(
         StageError: the training process failed.
     """
     return await train(
-        "dpo", data, out, convert=preference_row, base=base, args={"beta": beta, "loss_type": [loss_type], **args},
+        METHOD, data, out, base=base, args={"beta": beta, "loss_type": [loss_type], **args},
         peft=peft, eval_share=eval_share, chat_template=chat_template, accelerate=accelerate,
         keep_checkpoints=keep_checkpoints, rng=rng,
     )  # fmt: skip

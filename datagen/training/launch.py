@@ -24,8 +24,8 @@ from datagen.errors import ConfigError, StageError
 from datagen.llm.models import resolve
 from datagen.stage import Rows
 from datagen.training import card, checkpoints, settings
-from datagen.training.rows import Convert, Written, write_rows
-from datagen.training.settings import Method
+from datagen.training.method import Method
+from datagen.training.rows import Written, write_rows
 
 _log = logging.getLogger("datagen.training")
 _SAY_EVERY_S = 15.0
@@ -36,7 +36,6 @@ async def train(
     data: Rows,
     out: Path,
     *,
-    convert: Convert,
     base: str,
     args: dict[str, Any],
     peft: dict[str, Any] | None,
@@ -45,24 +44,29 @@ async def train(
     accelerate: str,
     keep_checkpoints: bool,
     rng: random.Random,
+    options: dict[str, Any] = {},  # noqa: B006 - read only
 ) -> dict[str, Any]:
-    """Write the rows, train, write the card; the metrics. Raises ``ConfigError`` and ``StageError``."""
+    """Write the rows, train, write the card; the metrics. ``options`` are what a trainer of our own reads.
+
+    Raises ``ConfigError`` and ``StageError``.
+    """
     settings.check_args(method, args)
     folder = resolve(base)
     out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     seed = rng.getrandbits(31)
-    written = write_rows(data, convert, out, eval_share=eval_share, rng=rng)
+    written = write_rows(data, method.convert, out, eval_share=eval_share, rng=rng)
     if written.refused:
         _log.warning("left out: %s", ", ".join(f"{why} {count}" for why, count in written.refused.most_common()))
     spec = {
-        "method": method,
+        "method": method.file,
         "base": folder,
         "train": str(out / "train.jsonl"),
         "eval": str(out / "eval.jsonl") if written.eval_rows else None,
         "out": str(out),
         "args": args,
         "peft": peft,
+        "options": options,
         "chat_template": str(chat_template.resolve()) if chat_template else None,
         "seed": seed,
     }
