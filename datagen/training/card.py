@@ -15,7 +15,27 @@ WIND_TUNNEL = (
     "shows that the machinery works; it is of no use as an assistant, and its scores say nothing about real models."
 )
 _METRICS = ("train_loss", "eval_loss", "steps", "epochs", "tokens", "tokens_per_s", "train_seconds", "peak_memory_mb",
-            "peak_gpu_memory_mb", "truncated_share", "resumed_from_step")  # fmt: skip
+            "peak_gpu_memory_mb", "truncated_share", "resumed_from_step",
+            "pairs", "accuracy", "calibration_error", "length_correlation", "longer_is_better")  # fmt: skip
+_USE = {
+    "CausalLM": """\
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained("PATH")
+tokenizer = AutoTokenizer.from_pretrained("PATH")
+chat = [{"role": "user", "content": "..."}]
+inputs = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True, return_tensors="pt")
+print(tokenizer.decode(model.generate(**inputs, max_new_tokens=200)[0]))""",
+    "SequenceClassification": """\
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+model = AutoModelForSequenceClassification.from_pretrained("PATH")
+tokenizer = AutoTokenizer.from_pretrained("PATH")
+chat = [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]
+inputs = tokenizer.apply_chat_template(chat, return_dict=True, return_tensors="pt")
+print(model(**inputs).logits[0, 0].item())  # higher is better""",
+}
+_TAGS = {"CausalLM": "text-generation", "SequenceClassification": "text-classification"}
 
 
 def write(
@@ -38,7 +58,7 @@ def write(
     text = f"""\
 ---
 library_name: transformers
-pipeline_tag: text-generation
+pipeline_tag: {_TAGS[method.model]}
 tags: [datagen, trl, {method.name}]
 ---
 
@@ -71,13 +91,7 @@ Seed {spec["seed"]}. What is not listed is TRL's default.
 ## Use
 
 ```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-model = AutoModelForCausalLM.from_pretrained("PATH")
-tokenizer = AutoTokenizer.from_pretrained("PATH")
-chat = [{{"role": "user", "content": "..."}}]
-inputs = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True, return_tensors="pt")
-print(tokenizer.decode(model.generate(**inputs, max_new_tokens=200)[0]))
+{_USE[method.model]}
 ```
 """
     (model / "README.md").write_text(text, encoding="utf-8")
