@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import random
 import signal
@@ -161,3 +162,15 @@ def test_what_only_the_worker_can_see_is_still_the_users_mistake(tiny_llama: Pat
 def test_a_crash_in_training_is_one_line_that_names_the_log(tiny_llama: Path, tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"worker\.log"):
         train(ROWS, tmp_path, tiny_llama, args={**QUICK, "optim": "adamw_bnb_8bit"})
+
+
+def test_cdpo_stops_where_the_labels_are_right_as_often_as_it_thinks(tiny_llama: Path, tmp_path: Path) -> None:
+    """Smoothed by eps, the loss is least at sigmoid(margin) = 1 - eps; plain DPO would go on for ever."""
+    pairs = [row.with_answers([Answer("yes"), Answer("no")]) for row in ROWS]
+    args = {**QUICK, "num_train_epochs": 12, "learning_rate": 3e-3, "lr_scheduler_type": "constant"}
+    options = {"loss_type": "cdpo", "label_smoothing": 0.3, "args": args}
+    asyncio.run(dpo(pairs, tmp_path, base=str(tiny_llama), rng=random.Random(0), **options))  # type: ignore[arg-type]
+    entries = [entry for entry in log(tmp_path) if "loss" in entry]
+    assert entries[0]["loss"] == pytest.approx(0.6931, abs=1e-3)
+    assert entries[-1]["loss"] == pytest.approx(-0.3 * math.log(0.3) - 0.7 * math.log(0.7), abs=0.02)
+    assert entries[-1]["rewards/margins"] == pytest.approx(math.log(0.7 / 0.3), abs=0.3)
