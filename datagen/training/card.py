@@ -16,7 +16,8 @@ WIND_TUNNEL = (
 )
 _METRICS = ("train_loss", "eval_loss", "steps", "epochs", "tokens", "tokens_per_s", "train_seconds", "peak_memory_mb",
             "peak_gpu_memory_mb", "truncated_share", "resumed_from_step",
-            "pairs", "accuracy", "calibration_error", "length_correlation", "longer_is_better")  # fmt: skip
+            "reward_first", "reward", "kl_first", "kl", "entropy_first", "entropy", "pairs", "accuracy",
+            "calibration_error", "length_correlation", "longer_is_better")  # fmt: skip
 _USE = {
     "CausalLM": """\
 from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -159,13 +159,9 @@ async def _relay(process: asyncio.subprocess.Process) -> None:
             _log.info("%s", event["text"])
         elif event.get("event") == "step" and time.monotonic() - said >= _SAY_EVERY_S:
             said = time.monotonic()
-            _log.info(
-                "step %d of %d, loss %.3f, %s tokens/s",
-                event["step"],
-                event["total"],
-                event["loss"],
-                event.get("tokens_per_s", "?"),
-            )
+            named = [f"{name} {event[name]:.3f}" for name in ("loss", "reward", "kl") if event.get(name) is not None]
+            rate = event.get("tokens_per_s", "?")
+            _log.info("step %d of %d, %s, %s tokens/s", event["step"], event["total"], ", ".join(named), rate)
 
 
 def _result(out: Path, code: int) -> dict[str, Any]:
@@ -194,9 +190,17 @@ def _metrics(out: Path, result: dict[str, Any], written: Written) -> dict[str, A
     metrics |= {"tokens_per_s": round(metrics["tokens"] / max(entries[-1]["seconds"], 1e-9)) if entries else 0}
     metrics |= {key: value for key, value in result.items() if key not in ("settings", "steps")}
     metrics |= {"rows": written.rows, "eval_rows": written.eval_rows, "refused": dict(written.refused)}
+    for name in ("reward", "kl", "entropy"):
+        logged = [entry[name] for entry in entries if entry.get(name) is not None]
+        tenth = max(1, len(logged) // 10)
+        metrics |= {f"{name}_first": _mean(logged[:tenth]), name: _mean(logged[-tenth:])} if logged else {}
     evaluated = [entry for entry in entries if "eval_loss" in entry]
     metrics |= {key: value for key, value in (evaluated[-1] if evaluated else {}).items() if key.startswith("eval_")}
     return metrics
+
+
+def _mean(values: list[float]) -> float:
+    return round(sum(values) / len(values), 6)
 
 
 def mean_loss(entries: list[dict[str, Any]]) -> float | None:

@@ -43,6 +43,8 @@ class Method:
     """What the trained folder loads as: ``AutoModelFor`` and this."""
     trainer: str = ""
     report: str = ""
+    samples: bool = False
+    """It answers the prompts itself: rows have no answers, and a prompt needs room for one."""
     masks_prompt: bool = False
     """It learns from the assistant's words alone, and so which token ends them."""
 

@@ -75,6 +75,21 @@ def ranking_row(record: Record) -> Row | str:
     return {"prompt": _turns(record.prompt), "answers": answers}
 
 
+def prompt_row(record: Record) -> Row | str:
+    """The ``prompt`` alone, or why it cannot be answered."""
+    if not record.prompt or record.prompt[-1].role != "user":
+        return "prompt_without_user_turn"
+    return {"prompt": _turns(record.prompt)} if record.instruction.strip() else "empty_prompt"
+
+
+def pretraining_row(record: Record) -> Row | None:
+    """The dialogue of a record as ``messages``, or its plain ``text`` where it has no answer; None without words."""
+    row = sft_row(record)
+    if isinstance(row, dict):
+        return row
+    return {"text": record.instruction} if record.prompt and record.instruction.strip() else None
+
+
 def write_rows(data: Rows, convert: Convert, out: Path, *, eval_share: float, rng: random.Random) -> Written:
     """Write ``train.jsonl`` and, for a positive ``eval_share``, ``eval.jsonl``; the split is drawn from ``rng``.
 

@@ -24,6 +24,7 @@ _OURS = {
     "resume_from_checkpoint": "training goes on from the stage's last checkpoint by itself",
 }
 _CONTEXT = 2048
+_ANSWER = 256
 _SMALL = 500_000_000
 
 
@@ -114,6 +115,11 @@ def defaults(hardware: Hardware, task: Task) -> dict[str, Any]:
     }
 
 
+def online_defaults(hardware: Hardware, length: int) -> dict[str, Any]:
+    """Of methods that learn from their own samples: half of the context is for the answer, every step is logged."""
+    return {"max_completion_length": min(_ANSWER, length // 2), "logging_steps": 1, "logging_first_step": False}
+
+
 def loading(hardware: Hardware, task: Task) -> dict[str, Any]:
     """How to load the base: safetensors only; full weights in float32, so that small updates are not rounded away."""
     frozen = task.adapter and hardware.bf16
@@ -127,7 +133,7 @@ def loading(hardware: Hardware, task: Task) -> dict[str, Any]:
 def merged(chosen: dict[str, Any], model: dict[str, Any], args: dict[str, Any]) -> dict[str, Any]:
     """Our choices with the user's over them; what would contradict a choice of the user gives way."""
     settings = {**chosen, **args, "model_init_kwargs": {**model, **(args.get("model_init_kwargs") or {})}}
-    if "packing" in chosen and "packing" not in args and settings["max_length"] is None:
+    if "packing" in chosen and "packing" not in args and settings.get("max_length") is None:
         settings["packing"] = False
     if settings.get("packing") and "train_sampling_strategy" not in args:
         settings.pop("train_sampling_strategy", None)

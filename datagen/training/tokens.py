@@ -81,7 +81,8 @@ def stop_token(tokenizer: Any, template: str | None) -> str | None:
 def check_room(tokenizer: Any, data: Path, max_length: int | None) -> dict[str, float]:
     """Share of rows (of the first 2,000) that ``max_length`` cuts, and of those that it leaves no answer token.
 
-    A ranking is lost as soon as its longest answer is cut. Raises ``ConfigError`` where every row is lost.
+    A ranking is lost as soon as its longest answer is cut, and a prompt that is to be answered when it is longer.
+    Raises ``ConfigError`` where every row is lost.
     """
     if max_length is None:
         return {"truncated_share": 0.0, "no_room_share": 0.0}
@@ -91,17 +92,23 @@ def check_room(tokenizer: Any, data: Path, max_length: int | None) -> dict[str, 
     starts = _lengths(tokenizer, prompts, add_generation_prompt=True)
     ends = _ends(tokenizer, rows)
     cut = sum(end > max_length for end in ends) / len(rows)
-    lost = cut if "answers" in rows[0] else sum(start >= max_length for start in starts) / len(rows)
+    lost = (
+        cut
+        if "answers" in rows[0] or rows[0].keys() == {"prompt"}
+        else sum(start >= max_length for start in starts) / len(rows)
+    )
     if lost == 1:
         raise ConfigError(
-            f"no row has room for its answer in max_length {max_length}: the shortest prompt has {min(starts)} "
-            "tokens; raise args.max_length or shorten the prompts"
+            f"no row has room for its answer in {max_length} tokens: the shortest prompt has {min(starts)}; change "
+            "args.max_length (or max_completion_length) or shorten the prompts"
         )
     return {"truncated_share": round(cut, 4), "no_room_share": round(lost, 4)}
 
 
 def _ends(tokenizer: Any, rows: list[dict[str, Any]]) -> list[int]:
-    """The tokens of each row with its answer, or its longest one."""
+    """The tokens of each row with its answer, its longest one, or without any."""
+    if rows[0].keys() == {"prompt"}:
+        return _lengths(tokenizer, [row["prompt"] for row in rows], add_generation_prompt=True)
     if "answers" in rows[0]:
         return [max(_lengths(tokenizer, [row["prompt"] + answer for answer in row["answers"]])) for row in rows]
     return _lengths(

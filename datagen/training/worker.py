@@ -64,11 +64,15 @@ def _train(spec: dict[str, Any], out: Path) -> dict[str, Any]:
         emit("note", text="the base has no chat template; a plain one is used, and saved with the model")
     task = Task(how, *_size(spec["base"], options), spec["peft"] is not None, spec["eval"] is not None)
     config, chosen = _config(spec, hardware, task, _stop(how, spec, tokenizer))
-    room = tokens.check_room(tokenizer, Path(spec["train"]), config.max_length)
+    limit = _limit(config, task)
+    room = tokens.check_room(tokenizer, Path(spec["train"]), limit)
     emit("note", text=settings.described(chosen, hardware))
     if room["truncated_share"]:
         cut, lost = room["truncated_share"], room["no_room_share"]
-        emit("note", text=f"max_length {config.max_length} cuts {cut:.1%} of the rows; {lost:.1%} keep no answer")
+        emit(
+            "note", text=f"{limit} tokens are too few for {cut:.1%} of the rows; {lost:.1%} have no room to learn from"
+        )
+    spec |= {"room": limit, "context": task.context}
     trainer = _trainer(how, spec, config, tokenizer)
     return {**_run(trainer, how, spec, out), **room, "parameters": task.parameters, "settings": chosen}
 
@@ -104,6 +108,14 @@ def _size(base: str, options: dict[str, Any]) -> tuple[int, int]:
     if count < _ONE_THREAD_BELOW and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
     return count, int(getattr(config.get_text_config(), "max_position_embeddings", 0) or 0)
+
+
+def _limit(config: Any, task: Task) -> int | None:
+    """The tokens that a row may have: prompt and answer, or where answers are sampled the prompt alone."""
+    if not task.method.samples:
+        limit: int | None = config.max_length
+        return limit
+    return task.context - config.max_completion_length if task.context else None
 
 
 def _stop(how: Method, spec: dict[str, Any], tokenizer: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 
 from datagen.errors import ConfigError
 from datagen.record import Answer, Message, Record, instruction
-from datagen.training.rows import preference_row, ranking_row, sft_row, write_rows
+from datagen.training.rows import preference_row, prompt_row, ranking_row, sft_row, write_rows
 
 
 def pair(chosen: str, rejected: str) -> Record:
@@ -109,3 +109,9 @@ def test_a_ranking_keeps_all_answers_in_order() -> None:
 )
 def test_a_ranking_that_contradicts_itself_is_refused(record: Record, reason: str) -> None:
     assert ranking_row(record) == reason
+
+
+def test_a_prompt_alone_needs_words() -> None:
+    assert prompt_row(instruction("Q", "A")) == {"prompt": [{"role": "user", "content": "Q"}]}
+    assert prompt_row(instruction(" \n")) == "empty_prompt"
+    assert prompt_row(Record(prompt=(Message("system", "x"),))) == "prompt_without_user_turn"

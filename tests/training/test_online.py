@@ -1,0 +1,74 @@
+"""GRPO and RLOO: the checks before any work, and real runs of a few seconds' training, each in its own process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datagen.errors import ConfigError
+from datagen.record import instruction
+from datagen.training import grpo, rloo
+
+PROMPTS = [instruction(f"Say {word} {n}.") for n in range(8) for word in ("a", "bb", "ccc", "d")]
+QUICK = {"per_device_train_batch_size": 16, "max_completion_length": 4, "learning_rate": 3e-3}
+STAGES: dict[str, Any] = {"grpo": grpo.grpo, "rloo": rloo.rloo}
+CHECKS: dict[str, Any] = {"grpo": grpo.check, "rloo": rloo.check}
+
+
+@pytest.fixture(autouse=True)
+def oracles(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module ``has_letter`` for this process and the worker: an answer is right if it has a small letter."""
+    folder = tmp_path_factory.mktemp("oracles")
+    (folder / "has_letter.py").write_text(
+        "def check(instruction, answer):\n    return any('a' <= c <= 'z' for c in answer)\n"
+    )
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("PYTHONPATH", f"{folder}:{Path(__file__).parents[2]}")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def run(name: str, out: Path, base: Path, **options: Any) -> dict[str, Any]:
+    metrics: dict[str, Any] = asyncio.run(STAGES[name](PROMPTS, out, base=str(base), rng=random.Random(0), **options))
+    return metrics
+
+
+def log(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_without_a_reward_there_is_nothing_to_learn_from(name: str) -> None:
+    given: dict[str, Any] = {"args": {}, "reward": None, "oracle": ""}
+    with pytest.raises(ConfigError, match=f"training.{name}: needs a reward"):
+        CHECKS[name](given)
+    with pytest.raises(ConfigError, match="no function 'has_letter:chekc'"):
+        CHECKS[name]({**given, "oracle": "has_letter:chekc"})
+    with pytest.raises(ConfigError, match="did you mean temperature"):
+        CHECKS[name]({**given, "oracle": "has_letter:check", "args": {"temprature": 1}})
+    CHECKS[name]({**given, "oracle": "has_letter:check"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STAGES)
+def test_the_reward_rises_and_the_log_tells_what_it_cost(name: str, tiny_llama: Path, tmp_path: Path) -> None:
+    args = {**QUICK, "num_train_epochs": 12}
+    metrics = run(name, tmp_path, tiny_llama, oracle="has_letter:check", samples=4, args=args)
+    assert metrics["reward"] > 0.9 > 0.6 > metrics["reward_first"]
+    assert 0 < metrics["kl"] < 10
+    assert all({"loss", "reward", "kl", "entropy", "tokens", "tokens_per_s"} <= entry.keys() for entry in log(tmp_path))
+    assert (tmp_path / "model" / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_what_only_the_worker_can_see_is_still_the_users_mistake(tiny_llama: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not a reward model"):
+        run("rloo", tmp_path, tiny_llama, reward=str(tiny_llama), args=QUICK)
+    with pytest.raises(ConfigError, match="32 prompts, and one round of sampling takes 64"):
+        run("rloo", tmp_path, tiny_llama, oracle="has_letter:check", args={**QUICK, "generation_batch_size": 256})
+    with pytest.raises(ConfigError, match="no row has room"):
+        run("rloo", tmp_path, tiny_llama, oracle="has_letter:check", args={**QUICK, "max_completion_length": 250})
