@@ -1,4 +1,4 @@
-"""GRPO and RLOO: the checks before any work, and real runs of a few seconds' training, each in its own process."""
+"""GRPO, RLOO and PPO: the checks before any work, and real runs of a few seconds' training, each in its own process."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 
 from datagen.errors import ConfigError
 from datagen.record import instruction
-from datagen.training import grpo, rloo
+from datagen.training import grpo, ppo, rloo
 
 PROMPTS = [instruction(f"Say {word} {n}.") for n in range(8) for word in ("a", "bb", "ccc", "d")]
 QUICK = {"per_device_train_batch_size": 16, "max_completion_length": 4, "learning_rate": 3e-3}
-STAGES: dict[str, Any] = {"grpo": grpo.grpo, "rloo": rloo.rloo}
-CHECKS: dict[str, Any] = {"grpo": grpo.check, "rloo": rloo.check}
+STAGES: dict[str, Any] = {"grpo": grpo.grpo, "rloo": rloo.rloo, "ppo": ppo.ppo}
+CHECKS: dict[str, Any] = {"grpo": grpo.check, "rloo": rloo.check, "ppo": ppo.check}
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ def test_without_a_reward_there_is_nothing_to_learn_from(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STAGES)
 def test_the_reward_rises_and_the_log_tells_what_it_cost(name: str, tiny_llama: Path, tmp_path: Path) -> None:
-    args = {**QUICK, "num_train_epochs": 12}
+    args = {**QUICK, "num_train_epochs": 12 if name != "ppo" else 5}
     metrics = run(name, tmp_path, tiny_llama, oracle="has_letter:check", samples=4, args=args)
     assert metrics["reward"] > 0.9 > 0.6 > metrics["reward_first"]
     assert 0 < metrics["kl"] < 10
