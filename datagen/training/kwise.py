@@ -29,7 +29,7 @@ def kwise_loss(rewards: Tensor, counts: Tensor) -> Tensor:
 def pairs(rewards: Tensor, counts: Tensor) -> list[tuple[Tensor, Tensor]]:
     """For each prompt the better and the worse answers' rewards, pair by pair. Shapes: (K (K - 1) / 2,) each"""
     found = []
-    for ranked in rewards.split(counts.tolist()):
+    for ranked in torch.split(rewards, counts.tolist()):
         better, worse = torch.triu_indices(len(ranked), len(ranked), offset=1)
         found.append((ranked[better], ranked[worse]))
     return found

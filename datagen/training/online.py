@@ -26,7 +26,7 @@ def prepared(spec: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
 
     def fits(row: dict[str, Any]) -> bool:
         ids = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, return_dict=True)["input_ids"]
-        return len(ids) <= spec["room"]
+        return len(ids) <= int(spec["room"])
 
     if spec["room"] is not None:
         common |= {

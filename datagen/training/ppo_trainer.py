@@ -163,7 +163,7 @@ class PPOTrainer(RLOOTrainer):  # type: ignore[misc]
         if self.reward_clip_range:
             scores = scores.clamp(*self.reward_clip_range)
         unended = torch.tensor([ids[-1] not in self.eos_token_ids for ids in answer_ids], device=each.device)
-        scores = scores - self.chosen.missing_eos_penalty * unended
+        scores = scores.nan_to_num() - self.chosen.missing_eos_penalty * unended
         return scores.masked_fill(each.isnan().all(dim=1), torch.nan)
 
     def _log_probs_and_entropies(self, model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -190,7 +190,7 @@ class PPOTrainer(RLOOTrainer):  # type: ignore[misc]
         found = []
         with self.accelerator.autocast():
             size = self.args.per_device_train_batch_size
-            for part, seen in zip(ids.split(size), attention.split(size), strict=True):
+            for part, seen in zip(torch.split(ids, size), torch.split(attention, size), strict=True):
                 hidden = self.value_model.base_model(input_ids=part, attention_mask=seen, use_cache=False)[0]
                 found.append(self.value_model.score(hidden).squeeze(-1).float())
         return torch.cat(found)[:, -batch["completion_ids"].size(1) - 1 : -1]

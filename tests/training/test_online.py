@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killing import interrupt, training
+from safetensors.torch import load_file
 
 from datagen.errors import ConfigError
-from datagen.record import instruction
-from datagen.training import grpo, ppo, rloo
+from datagen.record import Answer, instruction
+from datagen.training import grpo, ppo, reward, rloo
 
 PROMPTS = [instruction(f"Say {word} {n}.") for n in range(8) for word in ("a", "bb", "ccc", "d")]
 QUICK = {"per_device_train_batch_size": 16, "max_completion_length": 4, "learning_rate": 3e-3}
@@ -72,3 +74,56 @@ def test_what_only_the_worker_can_see_is_still_the_users_mistake(tiny_llama: Pat
         run("rloo", tmp_path, tiny_llama, oracle="has_letter:check", args={**QUICK, "generation_batch_size": 256})
     with pytest.raises(ConfigError, match="no row has room"):
         run("rloo", tmp_path, tiny_llama, oracle="has_letter:check", args={**QUICK, "max_completion_length": 250})
+
+
+@pytest.fixture(scope="module")
+def reward_model(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One that prefers letters to signs."""
+    out = tmp_path_factory.mktemp("reward")
+    pairs = [row.with_answers([Answer("aaa"), Answer("+++")]) for row in PROMPTS]
+    args = {"per_device_train_batch_size": 8, "learning_rate": 3e-3, "num_train_epochs": 2}
+    asyncio.run(reward.reward(pairs, out, base=str(tiny_llama), rng=random.Random(0), args=args, eval_share=0))  # type: ignore[arg-type]
+    return out / "model"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("peft", [None, {"r": 4}])
+def test_a_killed_ppo_goes_on_with_the_value_model_it_had(
+    peft: dict[str, int] | None, reward_model: Path, tiny_llama: Path, tmp_path: Path
+) -> None:
+    """With PPO-ptx's term and a reward model. A value model that began anew would end near the reward model."""
+    args = {**QUICK, "num_train_epochs": 10, "save_steps": 8}
+    options = {"reward": str(reward_model), "args": args, "peft": peft, "ptx_coef": 0.1, "vf_coef": 1.0}
+    out = tmp_path / "ppo"
+    command = training("ppo", PROMPTS, out, base=str(tiny_llama), **options)
+    command[2] = command[2].replace("rng=", "pretrain=list(read_records(Path(rows))), rng=")
+    step = interrupt(command, out, after=56, kill_parent=True)
+    before = value_weights(out / "checkpoints" / f"checkpoint-{step}")
+
+    metrics = run("ppo", out, tiny_llama, **options, pretrain=PROMPTS, keep_checkpoints=True)
+    assert 56 <= metrics["resumed_from_step"] < metrics["steps"] == 80
+    after, anew = value_weights(out / "checkpoints" / "checkpoint-80"), load_file(reward_model / "model.safetensors")
+    moved, learnt = (sum(float((after[k] - other[k]).abs().sum()) for k in after) for other in (before, floats(anew)))
+    assert moved < 0.7 * learnt
+    entries = [entry for entry in log(out) if "loss" in entry]
+    assert [entry["step"] for entry in entries] == list(range(4, 81, 4))
+    tokens = [entry["tokens"] for entry in entries]
+    assert tokens == sorted(set(tokens))
+    assert entries[0]["ptx_loss"] > entries[-1]["ptx_loss"] > 0
+    weights = load_file(out / "model" / "model.safetensors")
+    assert not [name for name in weights if "value" in name or "lora" in name]
+
+
+def value_weights(checkpoint: Path) -> dict[str, Any]:
+    """Those of the value model, which a checkpoint of adapters keeps in a file of its own."""
+    if (own := checkpoint / "value.safetensors").is_file():
+        return floats(load_file(own))
+    found = floats(load_file(checkpoint / "model.safetensors"))
+    return {
+        name.removeprefix("value_model."): value for name, value in found.items() if name.startswith("value_model.")
+    }
+
+
+def floats(weights: dict[str, Any]) -> dict[str, Any]:
+    """In float32, as they were trained."""
+    return {name: weight.float() for name, weight in weights.items()}

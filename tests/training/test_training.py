@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import os
 import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
+from killing import interrupt, training
 
 from datagen.errors import ConfigError, StageError
-from datagen.record import Answer, Record, encode, instruction
+from datagen.record import Answer, Record, instruction
 from datagen.training.dpo import dpo
 from datagen.training.sft import sft
 
@@ -27,14 +24,6 @@ ROWS = [
     instruction(f"Say {word} {number}.", word, source="seed") for number in range(8) for word in ("a", "bb", "ccc", "d")
 ]
 QUICK = {"per_device_train_batch_size": 8, "logging_steps": 1, "learning_rate": 1e-2}
-SCRIPT = """
-import asyncio, json, random, sys
-from pathlib import Path
-from datagen.record import decode
-from datagen.training.sft import sft
-rows = [decode(line) for line in Path(sys.argv[1]).read_bytes().splitlines()]
-asyncio.run(sft(rows, Path(sys.argv[2]), base=sys.argv[3], rng=random.Random(0), args=json.loads(sys.argv[4])))
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -87,10 +76,9 @@ def test_sft_learns_and_its_model_loads_in_a_fresh_process(tiny_llama: Path, tmp
 
 
 def test_a_killed_training_goes_on_from_its_checkpoint(tiny_llama: Path, tmp_path: Path) -> None:
-    data, out = tmp_path / "rows.jsonl", tmp_path / "sft"
-    data.write_bytes(b"\n".join(encode(row) for row in ROWS))
+    out = tmp_path / "sft"
     args = {**QUICK, "num_train_epochs": 40, "save_steps": 5}
-    command = [sys.executable, "-c", SCRIPT, str(data), str(out), str(tiny_llama), json.dumps(args)]
+    command = training("sft", ROWS, out, base=str(tiny_llama), args=args)
 
     killed_at = interrupt(command, out, after=5, kill_parent=True)
     killed_again_at = interrupt(command, out, after=killed_at + 5, kill_parent=False)
@@ -106,33 +94,6 @@ def test_a_killed_training_goes_on_from_its_checkpoint(tiny_llama: Path, tmp_pat
     seconds = [entry["seconds"] for entry in log(out)]
     assert seconds == sorted(seconds)
     assert say(out / "model", "Say bb 99.")
-
-
-def interrupt(command: list[str], out: Path, *, after: int, kill_parent: bool) -> int:
-    """Start a training, kill -9 it (or its worker) once a checkpoint of ``after`` steps is complete; its step."""
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as parent:
-        step = wait_for_checkpoint(out / "checkpoints", after, parent)
-        (worker,) = psutil.Process(parent.pid).children()
-        os.kill(parent.pid if kill_parent else worker.pid, signal.SIGKILL)
-        _, errors = parent.communicate(timeout=60)
-        psutil.wait_procs([worker], timeout=20)
-        assert not worker.is_running(), "a worker must not outlive its parent"
-    if not kill_parent:
-        assert "killed by signal 9" in errors
-        assert "the same command goes on" in errors
-    return step
-
-
-def wait_for_checkpoint(folder: Path, after: int, parent: subprocess.Popen[str]) -> int:
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        assert parent.poll() is None, "training ended before it could be killed"
-        states = folder.glob("checkpoint-*/trainer_state.json") if folder.is_dir() else ()
-        steps = [int(state.parent.name.removeprefix("checkpoint-")) for state in states]
-        if any(step >= after for step in steps):
-            return max(steps)
-        time.sleep(0.02)
-    raise AssertionError("no checkpoint in five minutes")
 
 
 def test_dpo_prefers_what_was_chosen_and_an_adapter_is_merged(tiny_llama: Path, tmp_path: Path) -> None:
