@@ -6,11 +6,12 @@ import random
 from pathlib import Path
 from typing import Any
 
+from datagen.llm.client import LLM
 from datagen.llm.models import resolve
-from datagen.stage import ModelName, Rows
+from datagen.stage import ModelName, PromptName, Rows
 from datagen.training.launch import train
 from datagen.training.method import Method
-from datagen.training.rewards import check_rewards
+from datagen.training.rewards import check_rewards, grader
 from datagen.training.rows import prompt_row
 from datagen.training.settings import check_args, online_defaults
 
@@ -34,6 +35,8 @@ async def grpo(
     rng: random.Random,
     reward: ModelName | None = None,
     oracle: str = "",
+    judge: LLM | None = None,
+    rubric: PromptName = PromptName("grade/accuracy"),
     samples: int = 8,
     beta: float = 0.04,
     args: dict[str, Any] = {},  # noqa: B006 - read only
@@ -48,7 +51,8 @@ async def grpo(
     All else of TRL's ``GRPOConfig`` goes into ``args``: its ``loss_type`` is ``dapo`` by default, the paper's ``grpo``.
     The records' prompts are answered by the model as it learns. ``reward`` is a trained reward model; ``oracle`` a
     ``module:function`` that says of an instruction and an answer whether it is right (1), wrong (0) or cannot say
-    (left out); of both, the sum counts. ``beta`` weighs the divergence from ``base``. Otherwise as ``training.sft``.
+    (left out); ``judge`` grades by ``rubric`` (0 to 1; left out where its reply does not parse). Of several, the sum
+    counts. ``beta`` weighs the divergence from ``base``. Otherwise as ``training.sft``.
 
     Raises:
         ConfigError: no reward, an unknown field, too few prompts, no prompt with room for an answer.
@@ -57,5 +61,6 @@ async def grpo(
     return await train(
         METHOD, data, out, base=base, args={"num_generations": samples, "beta": beta, **args}, peft=peft,
         eval_share=eval_share, chat_template=chat_template, accelerate=accelerate, keep_checkpoints=keep_checkpoints,
-        rng=rng, options={"reward": reward and resolve(reward), "oracle": oracle},
+        rng=rng, grader=grader(judge, rubric),
+        options={"reward": reward and resolve(reward), "oracle": oracle, "judge": bool(judge)},
     )  # fmt: skip

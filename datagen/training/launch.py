@@ -25,10 +25,12 @@ from datagen.llm.models import resolve
 from datagen.stage import Rows
 from datagen.training import card, checkpoints, settings
 from datagen.training.method import Method
+from datagen.training.rewards import Grader
 from datagen.training.rows import Written, write_rows
 
 _log = logging.getLogger("datagen.training")
 _SAY_EVERY_S = 15.0
+_LONGEST_LINE = 2**26  # a round of samples for a judge
 
 
 async def train(
@@ -45,8 +47,11 @@ async def train(
     keep_checkpoints: bool,
     rng: random.Random,
     options: dict[str, Any] = {},  # noqa: B006 - read only
+    grader: Grader | None = None,
 ) -> dict[str, Any]:
     """Write the rows, train, write the card; the metrics. ``options`` are what a trainer of our own reads.
+
+    ``grader`` answers the worker's questions about its samples here, where the LLMs and the journal are.
 
     Raises ``ConfigError`` and ``StageError``.
     """
@@ -71,7 +76,7 @@ async def train(
         "seed": seed,
     }
     _begin(out, spec, written)
-    result = await _run(out, accelerate)
+    result = await _run(out, accelerate, grader)
     metrics = _metrics(out, result, written)
     card.write(
         out / "model",
@@ -102,7 +107,7 @@ def _begin(out: Path, spec: dict[str, Any], written: Written) -> None:
     (out / "result.json").unlink(missing_ok=True)
 
 
-async def _run(out: Path, accelerate: str) -> dict[str, Any]:
+async def _run(out: Path, accelerate: str, grader: Grader | None) -> dict[str, Any]:
     command = [sys.executable, "-m", "datagen.training.worker"]
     if accelerate:
         command = [sys.executable, "-m", "accelerate.commands.launch", *_accelerate(accelerate), *command[1:]]
@@ -115,9 +120,10 @@ async def _run(out: Path, accelerate: str) -> dict[str, Any]:
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
             env=_environment(),
+            limit=_LONGEST_LINE,
         )
         try:
-            await _relay(process)
+            await _relay(process, grader)
             code = await process.wait()
         finally:
             if process.returncode is None:
@@ -147,8 +153,9 @@ def _environment() -> dict[str, str]:
     return {**quiet, **os.environ}
 
 
-async def _relay(process: asyncio.subprocess.Process) -> None:
+async def _relay(process: asyncio.subprocess.Process, grader: Grader | None) -> None:
     assert process.stdout is not None, "stdout is a pipe"
+    assert process.stdin is not None, "stdin is a pipe"
     said = time.monotonic()
     async for line in process.stdout:
         try:
@@ -157,6 +164,9 @@ async def _relay(process: asyncio.subprocess.Process) -> None:
             continue
         if event.get("event") == "note":
             _log.info("%s", event["text"])
+        elif event.get("event") == "ask":
+            assert grader is not None, "the worker asks only where options have a judge"
+            process.stdin.write(json.dumps(await grader(event["rows"])).encode() + b"\n")
         elif event.get("event") == "step" and time.monotonic() - said >= _SAY_EVERY_S:
             said = time.monotonic()
             named = [f"{name} {event[name]:.3f}" for name in ("loss", "reward", "kl") if event.get(name) is not None]

@@ -14,7 +14,7 @@ from datagen.training.rewards import reward_functions
 def make(spec: dict[str, Any], **common: Any) -> Any:
     """The trainer for rows of ``prompt``. Raises ``ConfigError``."""
     how = method.load(spec["method"])
-    return getattr(trl, f"{how.trl}Trainer")(**prepared(spec, common), reward_funcs=reward_functions(spec["options"]))
+    return getattr(trl, f"{how.trl}Trainer")(**prepared(spec, common), reward_funcs=reward_functions(spec))
 
 
 def prepared(spec: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:

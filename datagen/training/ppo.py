@@ -15,11 +15,12 @@ from typing import Any
 import msgspec
 
 from datagen.errors import ConfigError
+from datagen.llm.client import LLM
 from datagen.llm.models import resolve
-from datagen.stage import ModelName, Rows
+from datagen.stage import ModelName, PromptName, Rows
 from datagen.training.launch import train
 from datagen.training.method import Hardware, Method
-from datagen.training.rewards import check_rewards
+from datagen.training.rewards import check_rewards, grader
 from datagen.training.rows import pretraining_row, prompt_row
 from datagen.training.settings import check_args, online_defaults
 
@@ -59,6 +60,8 @@ async def ppo(
     rng: random.Random,
     reward: ModelName | None = None,
     oracle: str = "",
+    judge: LLM | None = None,
+    rubric: PromptName = PromptName("grade/accuracy"),
     samples: int = 1,
     ppo_epochs: int = 4,
     beta: float = 0.02,
@@ -79,12 +82,12 @@ async def ppo(
 ) -> dict[str, Any]:
     """Train ``base`` on its own answers to the prompts: reward less ``beta`` times the divergence from ``base``.
 
-    ``reward``, ``oracle`` and all else as in ``training.rloo``; ``args`` are fields of TRL's ``RLOOConfig``. The value
-    model begins as the reward model, or as ``base`` with a head of zeros where there is none or its vocabulary is
-    another. ``gamma`` and ``lam`` are those of GAE. Each round of ``samples`` answers a prompt is gone over
-    ``ppo_epochs`` times. ``missing_eos_penalty`` is taken from the reward of an answer that never ended. ``pretrain``
-    adds PPO-ptx's term: ``ptx_coef`` times the loss on these rows (a record's dialogue, or its plain text where it has
-    no answer). One process or several with whole copies (DDP); not FSDP or DeepSpeed.
+    ``reward``, ``oracle``, ``judge`` and all else as in ``training.rloo``, with the same ``args``. The value model
+    begins as the reward model, or as ``base`` with a head of zeros where there is none or its vocabulary is another.
+    ``gamma`` and ``lam`` are those of GAE. Each round of ``samples`` answers a prompt is gone over ``ppo_epochs``
+    times. ``missing_eos_penalty`` is taken from the reward of an answer that never ended. ``pretrain`` adds PPO-ptx's
+    term: ``ptx_coef`` times the loss on these rows (a record's dialogue, or its plain text where it has no answer).
+    One process or several with whole copies (DDP); not FSDP or DeepSpeed.
 
     Raises:
         ConfigError: no reward, an unknown field, too few prompts, no prompt with room for an answer.
@@ -97,6 +100,7 @@ async def ppo(
     options = {
         "reward": reward and resolve(reward),
         "oracle": oracle,
+        "judge": bool(judge),
         "ppo": settings,
         "pretrain": None if pretrain is None else _write_pretraining(pretrain, out),
     }
@@ -105,6 +109,7 @@ async def ppo(
     return await train(
         METHOD, data, out, base=base, args={**ours, **args}, peft=peft, eval_share=eval_share,
         chat_template=chat_template, accelerate=accelerate, keep_checkpoints=keep_checkpoints, rng=rng, options=options,
+        grader=grader(judge, rubric),
     )  # fmt: skip
 
 

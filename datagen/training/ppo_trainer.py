@@ -52,7 +52,7 @@ def make(spec: dict[str, Any], **common: Any) -> PPOTrainer:
         raise ConfigError(f"samples: {chosen.samples} do not divide a batch of {common['args'].generation_batch_size}")
     return PPOTrainer(
         **prepared(spec, common),
-        reward_funcs=reward_functions(options),
+        reward_funcs=reward_functions(spec),
         chosen=chosen,
         value_model=_value_model(spec["base"], options["reward"], common["processing_class"]),
         pretrain=_texts(options["pretrain"], common["processing_class"], spec["context"]),
@@ -156,7 +156,7 @@ class PPOTrainer(RLOOTrainer):  # type: ignore[misc]
 
     def _scores(self, inputs: Any, prompts: Any, answers: Any, answer_ids: list[list[int]]) -> Tensor:
         """The reward of each answer, NaN where nobody could say. Shape: (batch,)"""
-        everywhere = self._calculate_rewards(inputs, prompts, answers, answer_ids)
+        everywhere: Tensor = self._calculate_rewards(inputs, prompts, answers, answer_ids)
         first = self.accelerator.process_index * len(prompts)
         each = everywhere[first : first + len(prompts)]
         scores = (each * self.reward_weights.to(each.device)).nansum(dim=1)
@@ -216,6 +216,10 @@ class PPOTrainer(RLOOTrainer):  # type: ignore[misc]
             values=ppo_math.masked_mean(values, mask),
             value_error=ppo_math.masked_mean((returns - values).square(), mask).sqrt(),
         )
+
+        for name, shares in self._pending_metrics.items():  # what reward functions say
+            self._note(**{name: torch.tensor(shares, device=scores.device).mean()})
+        self._pending_metrics.clear()
 
     def _note(self, **values: Tensor) -> None:
         noted = self._metrics["train" if self.model.training else "eval"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import queue
 import resource
 import shutil
 import sys
@@ -49,6 +50,12 @@ def emit(event: str, **fields: Any) -> None:
         _events.flush()
 
 
+def ask(rows: list[Any]) -> Any:
+    """The parent's answer to a question about these rows."""
+    emit("ask", rows=rows)
+    return _answers.get()
+
+
 def _train(spec: dict[str, Any], out: Path) -> dict[str, Any]:
     import torch
 
@@ -72,7 +79,7 @@ def _train(spec: dict[str, Any], out: Path) -> dict[str, Any]:
         emit(
             "note", text=f"{limit} tokens are too few for {cut:.1%} of the rows; {lost:.1%} have no room to learn from"
         )
-    spec |= {"room": limit, "context": task.context}
+    spec |= {"room": limit, "context": task.context, "ask": ask}
     trainer = _trainer(how, spec, config, tokenizer)
     return {**_run(trainer, how, spec, out), **room, "parameters": task.parameters, "settings": chosen}
 
@@ -240,13 +247,20 @@ def _whole(how: Method, spec: dict[str, Any], adapter: Path | None, folder: Path
 
 
 def _follow_parent() -> None:
-    """End when the parent does: its end of our stdin closes. An orphan would write into the next run's checkpoints."""
-    while os.read(0, 4096):
-        pass
+    """Take in the parent's answers, and end when it does: its end of our stdin closes.
+
+    An orphan would write into the next run's checkpoints.
+    """
+    rest = b""
+    while chunk := os.read(0, 2**16):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            _answers.put(json.loads(line))
     os._exit(1)
 
 
 _events = sys.stdout
+_answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
 if __name__ == "__main__":
     _events = os.fdopen(os.dup(1), "w")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from killing import interrupt, training
 from safetensors.torch import load_file
 
 from datagen.errors import ConfigError
-from datagen.record import Answer, instruction
+from datagen.llm.client import LLM
+from datagen.record import Answer, Message, instruction
 from datagen.training import grpo, ppo, reward, rloo
 
 PROMPTS = [instruction(f"Say {word} {n}.") for n in range(8) for word in ("a", "bb", "ccc", "d")]
@@ -45,8 +47,8 @@ def log(out: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_without_a_reward_there_is_nothing_to_learn_from(name: str) -> None:
-    given: dict[str, Any] = {"args": {}, "reward": None, "oracle": ""}
-    with pytest.raises(ConfigError, match=f"training.{name}: needs a reward"):
+    given: dict[str, Any] = {"args": {}, "reward": None, "oracle": "", "judge": None}
+    with pytest.raises(ConfigError, match=f"training.{name}: needs reward"):
         CHECKS[name](given)
     with pytest.raises(ConfigError, match="no function 'has_letter:chekc'"):
         CHECKS[name]({**given, "oracle": "has_letter:chekc"})
@@ -127,3 +129,23 @@ def value_weights(checkpoint: Path) -> dict[str, Any]:
 def floats(weights: dict[str, Any]) -> dict[str, Any]:
     """In float32, as they were trained."""
     return {name: weight.float() for name, weight in weights.items()}
+
+
+@pytest.mark.slow
+def test_a_judge_is_asked_in_the_stages_own_process_and_pays_once(
+    scripted_llm: Callable[..., LLM], tiny_llama: Path, tmp_path: Path
+) -> None:
+    def graded(messages: list[Message], sampling: Any, sample: int) -> str:
+        answer = messages[-1].content.partition("<response>\n")[2].partition("\n</response>")[0]
+        return "no idea" if "!" in answer else "5\nFine." if any(c.islower() for c in answer) else "1\nPoor."
+
+    llm = scripted_llm(graded)
+    args = {**QUICK, "num_train_epochs": 1}
+    metrics = run("rloo", tmp_path / "first", tiny_llama, judge=llm, samples=4, args=args)
+    assert 0.2 <= metrics["reward_first"] <= 1
+    assert all(0 <= entry["judge/unscored"] < 1 for entry in log(tmp_path / "first"))
+    calls = llm.stats.calls
+    assert 0 < calls <= metrics["steps"] * 16
+    again = run("rloo", tmp_path / "again", tiny_llama, judge=llm, samples=4, args=args)
+    assert again["reward_first"] == metrics["reward_first"]
+    assert llm.stats.calls < 2 * calls
