@@ -104,8 +104,7 @@ async def ppo(
         "ppo": settings,
         "pretrain": None if pretrain is None else _write_pretraining(pretrain, out),
     }
-    # One line of the log for each round of samples.
-    ours = {"beta": beta, "num_iterations": ppo_epochs, "epsilon": clip, "logging_steps": ppo_epochs}
+    ours = {"beta": beta, "num_iterations": ppo_epochs, "epsilon": clip}
     return await train(
         METHOD, data, out, base=base, args={**ours, **args}, peft=peft, eval_share=eval_share,
         chat_template=chat_template, accelerate=accelerate, keep_checkpoints=keep_checkpoints, rng=rng, options=options,

@@ -46,10 +46,13 @@ def make(spec: dict[str, Any], **common: Any) -> PPOTrainer:
     """The trainer for rows of ``prompt``. Raises ``ConfigError``."""
     options = spec["options"]
     chosen = Settings(**options["ppo"])
+    args = common["args"]
     # RLOOConfig insists on two samples a prompt, for its baseline; PPO's is the value model.
-    common["args"].num_generations = common["args"].num_generations_eval = chosen.samples
-    if common["args"].generation_batch_size % chosen.samples:
-        raise ConfigError(f"samples: {chosen.samples} do not divide a batch of {common['args'].generation_batch_size}")
+    args.num_generations = args.num_generations_eval = chosen.samples
+    if args.generation_batch_size % chosen.samples:
+        raise ConfigError(f"samples: {chosen.samples} do not divide a batch of {args.generation_batch_size}")
+    if "logging_steps" not in spec["args"]:  # a line for each round: without new samples there is no reward to log
+        args.logging_steps = max(1, args.num_iterations * args.steps_per_generation // args.gradient_accumulation_steps)
     return PPOTrainer(
         **prepared(spec, common),
         reward_funcs=reward_functions(spec),
