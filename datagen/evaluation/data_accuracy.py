@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from datagen.errors import ConfigError
-from datagen.evaluation.oracles import Oracle, load_oracle
 from datagen.evaluation.statistics import proportion
 from datagen.record import Record
 from datagen.stage import Rows
+from datagen.text.oracles import Oracle, load_oracle
 
 
 def data_accuracy(sources: Mapping[str, Rows], out: Path, *, oracle: str) -> dict[str, Any]:
