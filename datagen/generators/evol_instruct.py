@@ -14,7 +14,6 @@ stop by a development set (when pass@1 falls) is left to ``rounds``.
 from __future__ import annotations
 
 import random
-from pathlib import PurePath
 from typing import Any, Literal
 
 import msgspec
@@ -43,8 +42,7 @@ def check(arguments: dict[str, Any]) -> None:
 
 def chosen_prompts(arguments: dict[str, Any]) -> list[str]:
     """The prompts of the operations that may be drawn."""
-    names = arguments["operations"] or _OPERATIONS[arguments["style"]]
-    return [name if name.endswith(".j2") else f"evol_instruct/{name}" for name in names]
+    return [f"evol_instruct/{name}" for name in arguments["operations"] or _OPERATIONS[arguments["style"]]]
 
 
 async def evol_instruct(
@@ -61,10 +59,10 @@ async def evol_instruct(
 ) -> list[Record]:
     """The answered evolutions of a record's last turn, one a round; those that failed are dropped with the reason.
 
-    ``operations`` are names of prompts under ``evol_instruct/``, or paths; by default the six of WizardLM, or for
-    ``style: code`` the five of WizardCoder. The parent is the instruction that was evolved: the record, or the last
-    round that succeeded. Labels: operation, round, prompt and model. ``sampling`` is the answers'. Where the LLM's pack
-    says ``layout: skip`` for ``equal_prompt``, nothing but the texts tells equal instructions. Raises ``ConfigError``.
+    ``operations`` are prompts under ``evol_instruct/``, to which a pack of one's own may add; by default the six of
+    WizardLM, or for ``style: code`` the five of WizardCoder. The parent is the instruction that was evolved: the
+    record, or the last round that succeeded. Labels: operation, round, prompt and model. ``sampling`` is the answers'.
+    Where the LLM's pack says ``layout: skip`` for ``equal_prompt``, nothing but the texts tells equal instructions.
     """
     drawn = chosen_prompts({"operations": operations, "style": style})
     made, parent = [], record
@@ -88,7 +86,7 @@ def _asked(parent: Record, llm: LLM, prompt: str, number: int) -> Record:
         source="evol_instruct",
         parents=(parent.id,),
         language=parent.language,
-        labels={"operation": PurePath(prompt).stem, "round": number, "prompt": prompt, "model": llm.model},
+        labels={"operation": prompt.rpartition("/")[2], "round": number, "prompt": prompt, "model": llm.model},
     )
 
 
