@@ -65,17 +65,19 @@ async def evol_instruct(
     Where the LLM's pack says ``layout: skip`` for ``equal_prompt``, nothing but the texts tells equal instructions.
     """
     drawn = chosen_prompts({"operations": operations, "style": style})
-    made, parent = [], record
+    made, parent, earlier = [], record, [record.instruction]
     for number in range(1, rounds + 1):
         prompt = rng.choice(drawn)
         try:
-            evolved = await _evolved(parent, llm, prompt, number)
+            evolved = await _evolved(parent, earlier, llm, prompt, number)
             evolved = evolved if evolved.dropped else await _compared(parent, evolved, llm, equal_prompt)
             evolved = evolved if evolved.dropped else await _answered(evolved, llm, answer_prompt, sampling)
         except LLMError as error:
             evolved = _asked(parent, llm, prompt, number).drop(f"evol_instruct:{error.reason}", error=str(error))
         made.append(evolved)
-        parent = parent if evolved.dropped else evolved
+        if not evolved.dropped:
+            parent = evolved
+            earlier.append(evolved.instruction)
     return made
 
 
@@ -90,8 +92,8 @@ def _asked(parent: Record, llm: LLM, prompt: str, number: int) -> Record:
     )
 
 
-async def _evolved(parent: Record, llm: LLM, prompt: str, number: int) -> Record:
-    """The parent with its last turn rewritten; dropped where that is cut, says nothing new or copies the prompt."""
+async def _evolved(parent: Record, earlier: list[str], llm: LLM, prompt: str, number: int) -> Record:
+    """The parent with its last turn rewritten; dropped where that is cut, was there before or copies the prompt."""
     template = llm.prompt(prompt)
     parse = choose(template.parser, TEXTS, where=template.path)
     reply = await llm.ask(prompt, sample=number, instruction=parent.instruction)
@@ -103,7 +105,7 @@ async def _evolved(parent: Record, llm: LLM, prompt: str, number: int) -> Record
         return evolved.drop("evol_instruct:truncated", raw=reply.text)
     if not text:
         return evolved.drop("evol_instruct:empty", raw=reply.text)
-    if unchanged(text, parent.instruction):
+    if any(unchanged(text, one) for one in earlier):
         return evolved.drop("evol_instruct:unchanged", raw=reply.text)
     asked = "\n".join(message.content for message in template.render(instruction=""))
     if found := copied(text, parent.instruction, asked):

@@ -89,6 +89,13 @@ async def test_a_failed_evolution_leaves_the_old_instruction_to_the_next_round(l
     assert found[1].parents == found[2].parents == (found[0].id,)
 
 
+async def test_a_way_back_to_an_earlier_instruction_is_no_evolution(llm: Open) -> None:
+    found = await made(
+        llm(answering(lambda old, sample: ["Name a dark colour.", "Name a colour."][sample - 1])), rounds=2
+    )
+    assert reasons(found) == ["", "unchanged"]
+
+
 async def test_a_failed_round_does_not_repeat_its_call(llm: Open) -> None:
     opened = llm(answering("Name a colour!"))
     assert reasons(await made(opened, rounds=3, operations=["deepen"])) == ["unchanged"] * 3
