@@ -85,12 +85,8 @@ async def self_instruct(
             for record in fresh:
                 yield record
         else:
-            async for solved in ordered_map(solving.solve, fresh, window=llm.window):
-                solutions = solving.records(solved, rng)
-                first = next((one for one in solutions if not one.dropped), solutions[0])
-                pool.records[solved.task.instruction] = first
-                for record in solutions:
-                    yield record
+            async for record in _instances(fresh, solving, pool, rng):
+                yield record
         rounds, idle = rounds + 1, 0 if fresh else idle + 1
     if len(pool.machine) < count:
         why = f"nothing new in {idle} rounds" if pool.human else "there is no seed task"
@@ -108,6 +104,17 @@ def _shown(records: Iterable[Record], style: Style) -> Iterable[Record]:
         if style == "alpaca" and not record.answer:
             raise ConfigError(f"self_instruct: style alpaca shows answers, and seed {record.id} has none")
         yield record
+
+
+async def _instances(
+    tasks: list[Record], solving: Solving, pool: TaskPool, rng: random.Random
+) -> AsyncIterator[Record]:
+    """The instances of a round's tasks; the first good one stands for its task where later requests name it parent."""
+    async for solved in ordered_map(solving.solve, tasks, window=solving.llm.window):
+        found = solving.records(solved, rng)
+        pool.records[solved.task.instruction] = next((one for one in found if not one.dropped), found[0])
+        for record in found:
+            yield record
 
 
 def _judged(task: Record, pool: TaskPool, count: int, proposing: Proposing) -> Record:
