@@ -53,6 +53,8 @@ class Keys:
                     if parameter.kind != "rng"
                 },
             }
+            if chosen := node.stage.chosen_prompts(node.arguments):
+                made_of["prompts"] = [self._prompt(node, name) for name in chosen]
             text = json.dumps(made_of, sort_keys=True, default=_spelled)
             self._keys[node.name] = hashlib.sha256(text.encode()).hexdigest()
         return self._keys[node.name]
@@ -75,8 +77,11 @@ class Keys:
         if kind == "model":
             return self._model(value)
         if kind == "prompt":
-            return [prompts.digests(value, pack) for pack in packs(node, self.pipeline.llms)]
+            return self._prompt(node, value)
         return value
+
+    def _prompt(self, node: Node, name: str) -> list[list[str]]:
+        return [prompts.digests(name, pack) for pack in packs(node, self.pipeline.llms)]
 
     def _entry(self, entry: Entry) -> Any:
         kinds = parameters(load_backend(entry.use))

@@ -25,15 +25,21 @@ FILTERS = [name for name in stage_names() if name.startswith("filters.")]
 DIALOGUE = [Message("user", "Name a colour."), Message("assistant", "Red."), Message("user", "Another {{ one }}?")]
 ASKED: dict[str, Any] = {"prompt": DIALOGUE, "instruction": "Another {{ one }}?"}
 EXAMPLES = [f"Do number {n}." for n in range(8)]
+WHOLE = [{"instruction": text, "input": "", "output": "Done."} for text in EXAMPLES]
 VARIABLES: dict[str, dict[str, Any]] = {
     "self_instruct/tasks": {"examples": EXAMPLES, "next": 9},
     "self_instruct/instances": {"instruction": "Add two numbers."},
+    "self_instruct/classification": {"instruction": "Add two numbers."},
+    "self_instruct/classes": {"instruction": "Add two numbers."},
+    "self_instruct/alpaca": {"examples": WHOLE, "next": 9},
+    "self_instruct/alpaca_code": {"examples": WHOLE, "next": 9},
     "answer": {"prompt": DIALOGUE},
     "grade": {**ASKED, "answer": "Blue."},
     "judge/rank": {**ASKED, "answers": ["Blue.", "Green.", "Red."], "aspect": ""},
     "rate": {**ASKED, "answers": ["Blue.", "Green."], "aspect": "helpfulness"},
     "judge": {**ASKED, "first": "Blue.", "second": "Green."},
     "evol_instruct": {"instruction": "Add two numbers."},
+    "evol_instruct/equal": {"instruction": "Add two numbers.", "evolved": "Add three numbers."},
     "translate": {"instruction": "Add two numbers.", "language": "German"},
     "self_chat": {"prompt": [*DIALOGUE, Message("assistant", "Blue.")]},
     "critique": {**ASKED, "answer": "Blue.", "critique": "Too short."},

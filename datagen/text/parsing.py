@@ -28,6 +28,7 @@ _END = r"(?=\s*(?:$|[:,;\-–—*_`\"')\]]|\.\s*$))"
 _FIRST_LINE = re.compile(rf"{_OPEN}(?:(?:score|rating)[\s:：=*_]*)?{_NUMBER}{_END}", re.I)
 _NAMED = re.compile(rf"\bscore[*_`\"']{{0,3}}\s{{0,3}}(?:[:：=]|is\b)[\s*_`\"'(\[]{{0,5}}{_NUMBER}", re.I)
 _ALONE = re.compile(rf"{_OPEN}{_NUMBER}[\s*_`\"')\].]*", re.I)
+_YES_NO = re.compile(rf"{_OPEN}(?:answer[\s:：*_]*)?(yes|no)\b(?=\s*(?:$|[.,;:!()*_`\"'\]\n–—-]))", re.I)
 _TAG = re.compile(r"\[\[\s?([ABC])\s?\]\]", re.I)
 _SINGLE_TAG = re.compile(r"\[\s?([ABC])\s?\]", re.I)
 _RATED = re.compile(r"[\s*#_(\[]{0,6}(?:answer|text|response|output) {0,2}#?(\d{1,2})(?!\d)", re.I)
@@ -111,9 +112,13 @@ def instances(text: str) -> list[Instance]:
 
 
 def _instance(fields: dict[str, list[str]]) -> Instance:
-    text = "\n".join(fields.get("input", ())).strip()
-    absent = text.strip(" .<>[]()*").casefold() in {"", "none", "n/a", "no input", "noinput", "not applicable"}
-    return Instance("" if absent else text, "\n".join(fields["output"]).strip())
+    return Instance(given_input("\n".join(fields.get("input", ()))), "\n".join(fields["output"]).strip())
+
+
+def given_input(text: str) -> str:
+    """An input as it was written; empty where it says that there is none (``None``, ``<noinput>``)."""
+    absent = text.strip(" .<>[]()*\n").casefold() in {"", "none", "n/a", "no input", "noinput", "not applicable"}
+    return "" if absent else text.strip()
 
 
 def find_score_first(text: str) -> Score | None:
@@ -193,6 +198,12 @@ def ranking(text: str, count: int) -> list[list[int]] | None:
     return groups if named == list(range(count)) else None
 
 
+def yes_no(text: str) -> bool | None:
+    """What a reply that begins with Yes or No says; None where it begins otherwise ("No problem")."""
+    match = _YES_NO.match(text[:200])
+    return match.group(1).casefold() == "yes" if match else None
+
+
 def text(reply: str) -> str:
     """The reply itself, without surrounding whitespace."""
     return reply.strip()
@@ -204,3 +215,5 @@ SCORES: dict[str, Callable[[str], Score | None]] = {"score_first": find_score_fi
 RATINGS: dict[str, Callable[[str, int], list[float] | None]] = {"ratings": ratings}
 RANKINGS: dict[str, Callable[[str, int], list[list[int]] | None]] = {"ranking": ranking}
 VERDICTS: dict[str, Callable[[str], Winner | None]] = {"verdict": verdict}
+DECISIONS: dict[str, Callable[[str], bool | None]] = {"yes_no": yes_no}
+TEXTS: dict[str, Callable[[str], str]] = {"text": text}

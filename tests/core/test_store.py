@@ -179,3 +179,20 @@ def test_a_stage_is_keyed_by_its_helpers_and_the_worker_it_starts() -> None:
     covered = {path.name for path in _leans_on("datagen.training.sft", training / "sft.py")}
     assert {"sft.py", "launch.py", "worker.py", "settings.py"} <= covered
     assert "dpo.py" not in covered
+
+
+def test_a_prompt_that_settings_choose_is_part_of_the_key(tmp_path: Path) -> None:
+    def key(words: str, operation: str) -> str:
+        (tmp_path / "pack" / "evol_instruct").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pack" / "evol_instruct" / "rhyme.j2").write_text(f"@@ user\n{words}")
+        stages = {
+            "data": {"use": "toy:numbers", "n": 3},
+            "evolved": {"use": "generators.evol_instruct", "llm": "t", "operations": [operation]},
+        }
+        llms = {"t": {"use": "toy:backend", "prompts": "pack"}}
+        pipeline = config.build({"name": "x", "llms": llms, "stages": stages}, base=tmp_path)
+        return Store(tmp_path, pipeline).path(pipeline.nodes[1]).name
+
+    assert key("Make it rhyme.", "rhyme") == key("Make it rhyme.", "rhyme")
+    assert key("Make it rhyme.", "rhyme") != key("Make it rhyme!", "rhyme")
+    assert key("Make it rhyme.", "deepen") == key("Make it rhyme!", "deepen")
