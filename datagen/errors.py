@@ -9,6 +9,8 @@ DatagenError
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class DatagenError(Exception):
     """Base of all errors raised on purpose."""
@@ -30,10 +32,17 @@ class LLMError(DatagenError):
     """One request that failed for good.
 
     ``reason`` is short and typed (``http_429``, ``timeout``, ``context_length``, ...): it becomes the drop reason of
-    the record that asked.
+    the record that asked. ``raw`` is what the server sent, where it sent anything.
     """
 
-    def __init__(self, reason: str, message: str, *, attempts: int = 1) -> None:
+    def __init__(self, reason: str, message: str, *, attempts: int = 1, raw: str = "") -> None:
         super().__init__(message)
         self.reason = reason
         self.attempts = attempts
+        self.raw = raw
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """What a dropped record keeps of it."""
+        evidence: dict[str, Any] = {"error": str(self), "attempts": self.attempts}
+        return {**evidence, "raw": self.raw} if self.raw else evidence

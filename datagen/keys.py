@@ -21,6 +21,8 @@ _OPERATIONAL = {
     "concurrency",
     "timeout_s",
     "max_attempts",
+    "requests_per_minute",
+    "tokens_per_minute",
     "threads",
     "api_key_env",
     "headers",

@@ -148,7 +148,7 @@ class _Run:
         try:
             made: list[Record] = await node.stage.function(record, **{**arguments, **own})
         except LLMError as error:
-            return [record.drop(f"{node.stage.method}:{error.reason}", error=str(error), attempts=error.attempts)]
+            return [record.drop(f"{node.stage.method}:{error.reason}", **error.evidence)]
         except DatagenError:
             raise
         except Exception as error:

@@ -102,7 +102,7 @@ async def _proposed(
         if isinstance(reply, LLMError):
             asked = template.render(examples=examples, next=len(examples) + 1)
             failed = Record(tuple(asked), source=_SOURCE, parents=parents)
-            yield failed.drop(f"self_instruct:{reply.reason}", error=str(reply), request=number)
+            yield failed.drop(f"self_instruct:{reply.reason}", request=number, **reply.evidence)
             continue
         tasks = [] if reply.finish_reason == "length" else parse(reply.text, len(examples) + 1)
         for task in tasks:
@@ -134,7 +134,7 @@ def _instances(
 ) -> list[Record]:
     """One record for each instance in the reply, cleaned; the task itself, dropped, where there is none."""
     if isinstance(reply, LLMError):
-        return [task.drop(f"self_instruct:{reply.reason}", error=str(reply))]
+        return [task.drop(f"self_instruct:{reply.reason}", **reply.evidence)]
     template = llm.prompt(prompt)
     found = choose(template.parser, INSTANCES, where=template.path)(reply.text)
     flaws = instance_flaws(found, truncated=reply.finish_reason == "length")

@@ -27,6 +27,7 @@ CHANGES: list[dict[str, Any]] = [
     {"frequency_penalty": 0.1},
     {"logprobs": 0},
     {"schema": {"type": "object"}},
+    {"choice": ("a", "b")},
     {"extra": {"min_p": 0.1}},
 ]
 
