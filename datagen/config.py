@@ -1,7 +1,7 @@
 """A pipeline file, checked: every name, key and value, before any work.
 
-Top level: ``name``, ``seed``, ``llms``, ``stages``. A stage has ``use``, ``from`` and its function's own arguments;
-``repeat: N`` with ``stages:`` unrolls a group into ``name@1..N``.
+Top level: ``name``, ``seed``, ``llms``, ``stages``. A stage has ``use``, ``from``, ``on_failure`` and its function's
+own arguments; ``repeat: N`` with ``stages:`` unrolls a group into ``name@1..N``.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from datagen import document as documents
 from datagen import prompts
 from datagen.errors import ConfigError
+from datagen.failures import OnFailure
 from datagen.pipeline import Entry, Input, Node, Pipeline, packs
 from datagen.plugins import Stage, check_arguments, load_stage
 from datagen.references import References
@@ -77,15 +78,28 @@ def _add(known: References, where: str, placed: Placed) -> None:
         stage = load_stage(raw["use"])
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
-    given = {str(key): value for key, value in raw.items() if key not in ("use", "from")}
+    given = {str(key): value for key, value in raw.items() if key not in ("use", "from", "on_failure")}
     inputs = _inputs(known, where, stage, raw.get("from"), given)
-    node = Node(name, stage, inputs, _arguments(known, where, name, stage, given))
+    arguments = _arguments(known, where, name, stage, given)
+    node = Node(name, stage, inputs, arguments, _on_failure(where, stage, raw.get("on_failure", "drop")))
     _check_prompts(where, node, known.llms)
     try:
         stage.check(node.arguments)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     known.nodes[name] = node
+
+
+def _on_failure(where: str, stage: Stage, given: Any) -> OnFailure:
+    if given not in get_args(OnFailure):
+        raise ConfigError(f"{where}: on_failure: {given!r}; it takes {' | '.join(get_args(OnFailure))}")
+    asks = any(parameter.kind == "llm" for parameter in stage.parameters.values())
+    if given != "drop" and (stage.shape == "job" or not asks):
+        raise ConfigError(f"{where}: on_failure: {stage.name} makes no rows with an LLM")
+    if given == "keep" and stage.shape == "loop" and stage.name.startswith("generators."):
+        raise ConfigError(f"{where}: on_failure: {stage.name} makes new rows; a failed request has none to keep")
+    chosen: OnFailure = given
+    return chosen
 
 
 def _inputs(known: References, where: str, stage: Stage, given: Any, arguments: dict[str, Any]) -> tuple[Input, ...]:

@@ -55,6 +55,8 @@ class Keys:
                     if parameter.kind != "rng"
                 },
             }
+            if node.on_failure == "keep":
+                made_of["on_failure"] = node.on_failure
             text = json.dumps(made_of, sort_keys=True, default=_spelled)
             self._keys[node.name] = hashlib.sha256(text.encode()).hexdigest()
         return self._keys[node.name]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from datagen.failures import OnFailure
 from datagen.plugins import Stage
 
 
@@ -39,6 +40,7 @@ class Node:
     stage: Stage
     inputs: tuple[Input, ...]
     arguments: dict[str, Any]
+    on_failure: OnFailure = "drop"
 
     def given(self, *kinds: str) -> dict[str, Any]:
         """The arguments of these kinds that have a value."""

@@ -23,6 +23,7 @@ from typing import Any
 from datagen.aio import ordered_map
 from datagen.binding import Binding
 from datagen.errors import DatagenError, LLMError, StageError
+from datagen.failures import settled
 from datagen.feed import Chain, Input, Taken
 from datagen.llm.client import LLM
 from datagen.pipeline import Node, Pipeline
@@ -108,7 +109,7 @@ class _Run:
             with self.progress.stage(node.name, sum(map(len, inputs.values())), writer, llms, taken):
                 async with aclosing(self._stream(node, inputs, arguments, llms, taken)) as stream:
                     async for record in stream:
-                        writer.write(record)
+                        writer.write(settled(record, node.on_failure, node.name))
             writer.sync()
         finally:
             writer.close()

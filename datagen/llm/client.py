@@ -19,6 +19,8 @@ from datagen.prompts import Prompt
 from datagen.record import Message
 from datagen.rng import derive_seed
 
+_REFUSED = {"refusal", "content_filter"}
+
 
 @dataclass
 class Stats:
@@ -84,7 +86,17 @@ class LLM:
         return await self.chat(template.render(**variables), chosen, sample)
 
     async def chat(self, messages: Sequence[Message], sampling: Sampling = Sampling(), sample: int = 0) -> Reply:
-        """One reply, from the journal if it was ever given before. Raises ``LLMError`` and ``ConfigError``."""
+        """One reply, from the journal if it was ever given before. Raises ``LLMError`` and ``ConfigError``.
+
+        A refusal is stored like any reply, and raised as the failure that it is.
+        """
+        reply = await self._reply(messages, sampling, sample)
+        if reply.finish_reason in _REFUSED:
+            self.stats.failures["refused"] += 1
+            raise LLMError("refused", f"{self.model} refused ({reply.finish_reason})", raw=reply.text)
+        return reply
+
+    async def _reply(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Reply:
         try:
             sampling, name = self._identify(messages, sampling, sample)
         except UnicodeEncodeError:
@@ -115,6 +127,8 @@ class LLM:
             self.stats.failures[error.reason] += 1
             raise
         self.stats.calls += 1
+        if reply.finish_reason == "length":
+            self.stats.failures["truncated"] += 1
         self.stats.prompt_tokens += reply.usage.prompt_tokens
         self.stats.completion_tokens += reply.usage.completion_tokens
         try:
