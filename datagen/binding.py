@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.llm import models
+from datagen.llm.budget import Budget
 from datagen.llm.client import LLM
 from datagen.llm.journal import Journal
 from datagen.pipeline import Node
@@ -21,6 +22,7 @@ class Binding:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._journal: Journal | None = None
+        self._budget: Budget | None = None
         self._open: dict[str, LLM] = {}
 
     def llms(self, node: Node) -> list[LLM]:
@@ -63,14 +65,24 @@ class Binding:
             for key, parameter in parameters(load_backend(entry.use)).items():
                 if parameter.kind == "model" and arguments[key] is not None:
                     arguments[key] = self._store.model(arguments[key])
-            self._journal = self._journal or Journal(self._store.root / "journal.sqlite")
+            journal = self._opened_journal()
             backend = open_backend(entry.use, arguments)
             backend.model = str(entry.arguments.get("model") or backend.model)
             self._open[name] = LLM(
                 backend,
-                self._journal,
+                journal,
                 pack=entry.prompts,
                 sampling=dict(entry.sampling),
                 seed=self._store.pipeline.seed,
+                price=entry.price,
+                budget=self._budget,
             )
         return self._open[name]
+
+    def _opened_journal(self) -> Journal:
+        """The journal, and with it the budget: what was spent before is there."""
+        if self._journal is None:
+            pipeline = self._store.pipeline
+            self._journal = Journal(self._store.root / "journal.sqlite", pipeline.name)
+            self._budget = Budget(pipeline.budget, self._journal.spent()) if pipeline.budget else None
+        return self._journal

@@ -1,7 +1,7 @@
 """A pipeline file, checked: every name, key and value, before any work.
 
-Top level: ``name``, ``seed``, ``llms``, ``stages``. A stage has ``use``, ``from``, ``on_failure`` and its function's
-own arguments; ``repeat: N`` with ``stages:`` unrolls a group into ``name@1..N``.
+Top level: ``name``, ``seed``, ``budget``, ``llms``, ``stages``. A stage has ``use``, ``from``, ``on_failure`` and its
+function's own arguments; ``repeat: N`` with ``stages:`` unrolls a group into ``name@1..N``.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
+
 from datagen import document as documents
 from datagen import prompts
 from datagen.errors import ConfigError
 from datagen.failures import OnFailure
+from datagen.llm.budget import Limits
 from datagen.pipeline import Entry, Input, Node, Pipeline, packs
-from datagen.plugins import Stage, check_arguments, load_stage
+from datagen.plugins import Stage, check_arguments, load_backend, load_stage, parameters
 from datagen.references import References
 from datagen.repeat import Placed, unroll
 
-_TOP_KEYS = ("name", "seed", "llms", "stages")
+_TOP_KEYS = ("name", "seed", "budget", "llms", "stages")
 _NAME = re.compile(r"[A-Za-z][\w-]*(@\d+)?")
 
 
@@ -51,7 +54,26 @@ def build(
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{where}: name {name!r}: begin with a letter and use letters, digits, '_' and '-'")
     known = _checked(document, where, base)
-    return Pipeline(name, seed, known.llms, tuple(known.nodes.values()), document)
+    budget = _budget(where, document.get("budget"), known.llms)
+    return Pipeline(name, seed, known.llms, tuple(known.nodes.values()), document, budget)
+
+
+def _budget(where: str, given: Any, llms: Mapping[str, Entry]) -> Limits | None:
+    """The limits; money needs to know what each LLM costs that may cost something."""
+    if given is None:
+        return None
+    try:
+        limits = msgspec.convert(given, Limits)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: budget: {error}; such as {{usd: 5, tokens: 2000000, calls: 10000}}") from error
+    for name, entry in llms.items():
+        may_cost = "api_key_env" in parameters(load_backend(entry.use))
+        if limits.usd is not None and entry.price is None and may_cost:
+            raise ConfigError(
+                f"{where}: budget.usd: llms.{name} has no price; add price: {{input: 0.15, output: 0.6}} "
+                "(USD per million tokens, 0 where it costs nothing)"
+            )
+    return limits
 
 
 def _checked(document: dict[str, Any], where: str, base: Path | None) -> References:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from datagen.failures import OnFailure
+from datagen.llm.budget import Limits, Price
 from datagen.plugins import Stage
 
 
@@ -19,6 +20,7 @@ class Entry:
     arguments: dict[str, Any]
     prompts: str = ""
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    price: Price | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Pipeline:
     llms: dict[str, Entry]
     nodes: tuple[Node, ...]
     resolved: dict[str, Any]
+    budget: Limits | None = None
 
     def node(self, name: str) -> Node | None:
         """The stage of that name."""

@@ -12,8 +12,11 @@ import msgspec
 from datagen import assets
 from datagen.errors import ConfigError
 from datagen.llm.base import Sampling
+from datagen.llm.budget import Price
 from datagen.pipeline import Entry, Input, Node
 from datagen.plugins import check_arguments, load_backend, load_stage, nearest, parameters
+
+_ENTRY_KEYS = ("use", "prompts", "sampling", "price")
 
 
 class References:
@@ -33,7 +36,7 @@ class References:
             raise ConfigError(
                 f"{where}: needs a mapping with 'use', such as {{use: openai, base_url: ..., model: ...}}"
             )
-        given = {str(key): value for key, value in raw.items() if key not in ("use", "prompts", "sampling")}
+        given = {str(key): value for key, value in raw.items() if key not in _ENTRY_KEYS}
         sampling, pack = raw.get("sampling") or {}, raw.get("prompts") or ""
         try:
             msgspec.convert(sampling, Sampling)
@@ -48,7 +51,8 @@ class References:
                 arguments[key] = self.file(f"{where}: {key}", value)
             elif value is not None and allowed[key].kind == "model":
                 arguments[key] = self.means.get(value, value)
-        self.llms[name] = Entry(name, raw["use"], arguments, self._pack(f"{where}: prompts", pack), sampling)
+        price = _price(where, raw.get("price"))
+        self.llms[name] = Entry(name, raw["use"], arguments, self._pack(f"{where}: prompts", pack), sampling, price)
 
     def llm(self, where: str, value: str) -> str:
         """The name of an LLM entry; a stage that trains becomes one. Raises ``ConfigError``."""
@@ -134,3 +138,10 @@ class References:
         if name in self.stages or name in self.llms or node is None:
             return name not in self.stages and name not in self.llms
         return node.stage.name == "sources.jsonl" and node.arguments["path"] == str(path)
+
+
+def _price(where: str, given: Any) -> Price | None:
+    try:
+        return None if given is None else msgspec.convert(given, Price)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: price: {error}; such as {{input: 0.15, output: 0.6}}") from error

@@ -207,18 +207,16 @@ def _peak_memory_mb() -> int:
     return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) // 1024
 
 
-def _counts(llm: LLM) -> tuple[int, int, int, int]:
-    stats = llm.stats
-    return stats.calls, stats.replayed, stats.prompt_tokens, stats.completion_tokens
+def _counts(llm: LLM) -> dict[str, float]:
+    return {
+        name: getattr(llm.stats, name) for name in ("calls", "replayed", "prompt_tokens", "completion_tokens", "usd")
+    }
 
 
-def _add_usage(result: Result, llms: list[LLM], before: list[tuple[int, int, int, int]]) -> None:
+def _add_usage(result: Result, llms: list[LLM], before: list[dict[str, float]]) -> None:
     for llm, start in zip(llms, before, strict=True):
-        calls, replayed, prompt, completion = (now - then for now, then in zip(_counts(llm), start, strict=True))
-        result.calls += calls
-        result.replayed += replayed
-        result.prompt_tokens += prompt
-        result.completion_tokens += completion
+        for name, now in _counts(llm).items():
+            setattr(result, name, getattr(result, name) + now - start[name])
 
 
 def _nothing_left(node: Node, writer: Writer, folder: Path) -> str:

@@ -14,6 +14,7 @@ import msgspec
 from datagen import prompts
 from datagen.errors import LLMError
 from datagen.llm.base import Backend, Reply, Sampling, TokenLogprob
+from datagen.llm.budget import Budget, Cost, Price, cost, most
 from datagen.llm.journal import Journal, key
 from datagen.prompts import Prompt
 from datagen.record import Message
@@ -30,8 +31,21 @@ class Stats:
     replayed: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    usd: float = 0.0
+    longest: int = 0
+    """Tokens of the longest reply."""
     failures: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.monotonic)
+
+    def count(self, reply: Reply, usd: float) -> None:
+        """One call that was answered."""
+        self.calls += 1
+        self.prompt_tokens += reply.usage.prompt_tokens
+        self.completion_tokens += reply.usage.completion_tokens
+        self.usd += usd
+        self.longest = max(self.longest, reply.usage.completion_tokens)
+        if reply.finish_reason == "length":
+            self.failures["truncated"] += 1
 
 
 class LLM:
@@ -49,13 +63,17 @@ class LLM:
         pack: str = "",
         sampling: dict[str, Any] | None = None,
         seed: int = 0,
+        price: Price | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.backend = backend
         self.journal = journal
         self.pack = pack
         self.overrides = sampling or {}
         self.seed = seed
+        self.price = price
         self.stats = Stats()
+        self._budget = budget
         self._prompts: dict[str, Prompt] = {}
         self._under_way: dict[bytes, _Call] = {}
 
@@ -121,20 +139,30 @@ class LLM:
         return sampling, key(self.backend.identity, messages, sampling, sample)
 
     async def _call(self, name: bytes, messages: Sequence[Message], sampling: Sampling, sample: int) -> Reply:
+        """One reply that is paid for, within the budget; it is settled once the reply is on disk."""
+        if self._budget is None:
+            return await self._paid(name, messages, sampling, sample)
+        held, paid = most(messages, sampling, self.stats.longest, self.price), Cost()
+        await self._budget.hold(held)
+        try:
+            reply = await self._paid(name, messages, sampling, sample)
+            paid = cost(reply.usage, self.price)
+            return reply
+        finally:
+            self._budget.settle(held, paid)
+
+    async def _paid(self, name: bytes, messages: Sequence[Message], sampling: Sampling, sample: int) -> Reply:
         try:
             reply = await self.backend.chat(messages, sampling, sample)
         except LLMError as error:
             self.stats.failures[error.reason] += 1
             raise
-        self.stats.calls += 1
-        if reply.finish_reason == "length":
-            self.stats.failures["truncated"] += 1
-        self.stats.prompt_tokens += reply.usage.prompt_tokens
-        self.stats.completion_tokens += reply.usage.completion_tokens
+        usd = self.price.of(reply.usage) if self.price else 0.0
+        self.stats.count(reply, usd)
         try:
-            return await self.journal.put(name, reply, model=self.model)
+            return await self.journal.put(name, reply, model=self.model, usd=usd)
         except UnicodeEncodeError:
-            return await self.journal.put(name, _encodable(reply), model=self.model)
+            return await self.journal.put(name, _encodable(reply), model=self.model, usd=usd)
 
     async def close(self) -> None:
         """Close the back end; the journal belongs to the run."""
