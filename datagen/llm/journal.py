@@ -75,8 +75,8 @@ class Journal:
         self.run = run
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._reader = _connect(path)
-            self._connection = _connect(path)
+            self._reader = connect(path)
+            self._connection = connect(path)
         except (OSError, sqlite3.Error) as error:
             raise ConfigError(f"journal {path}: {error}; mend or move the file, or choose another place") from error
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
@@ -196,7 +196,8 @@ def _resolve(outcomes: list[_Outcome]) -> None:
             done.set_exception(outcome)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection to a journal, made or brought up to date. Raises ``ConfigError`` for one of a newer version."""
     connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S, check_same_thread=False)
     connection.execute("PRAGMA page_size=8192")
     _use_wal(connection)
