@@ -10,7 +10,8 @@ from datagen.llm import models
 from datagen.llm.budget import Budget
 from datagen.llm.client import LLM
 from datagen.llm.journal import Journal
-from datagen.pipeline import Node
+from datagen.llm.team import Team, fallback, pool
+from datagen.pipeline import Node, entries
 from datagen.plugins import load_backend, open_backend, parameters
 from datagen.rng import derive
 from datagen.store import Store
@@ -26,13 +27,13 @@ class Binding:
         self._open: dict[str, LLM] = {}
 
     def llms(self, node: Node) -> list[LLM]:
-        """The LLMs that a stage asks, each once."""
-        return [self._llm(name) for name in dict.fromkeys(node.given("llm").values())]
+        """The LLMs that a stage asks, each once; the members of a pool or fallback in its place."""
+        return [self._llm(entry.name) for entry in entries(node, self._store.pipeline.llms)]
 
     def arguments(self, node: Node) -> dict[str, Any]:
         """Everything that the stage's function takes by keyword."""
         resolve: dict[str, Callable[[Any], Any]] = {
-            "llm": self._llm,
+            "llm": self._llm_or_team,
             "rows": self._store.rows,
             "path": Path,
             "model": lambda name: models.resolve(self._store.model(name)),
@@ -57,6 +58,15 @@ class Binding:
         await self.close_llms()
         if self._journal is not None:
             self._journal.close()
+
+    def _llm_or_team(self, name: str) -> LLM | Team:
+        entry = self._store.pipeline.llms[name]
+        if not entry.members:
+            return self._llm(name)
+        members = {member: self._llm(member) for member in entry.members}
+        seed = self._store.pipeline.seed
+        order = pool(entry.members, members, seed) if entry.use == "pool" else fallback(members)
+        return Team(name, list(members.values()), order)
 
     def _llm(self, name: str) -> LLM:
         if name not in self._open:

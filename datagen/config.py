@@ -67,7 +67,7 @@ def _budget(where: str, given: Any, llms: Mapping[str, Entry]) -> Limits | None:
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: budget: {error}; such as {{usd: 5, tokens: 2000000, calls: 10000}}") from error
     for name, entry in llms.items():
-        may_cost = "api_key_env" in parameters(load_backend(entry.use))
+        may_cost = not entry.members and "api_key_env" in parameters(load_backend(entry.use))
         if limits.usd is not None and entry.price is None and may_cost:
             raise ConfigError(
                 f"{where}: budget.usd: llms.{name} has no price; add price: {{input: 0.15, output: 0.6}} "

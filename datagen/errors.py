@@ -4,6 +4,7 @@ DatagenError
 ├── ConfigError      the user can mend it: a key, a path, a value, a credential; the CLI exits 2
 ├── DataError        a file holds something that cannot be read as records; the CLI exits 2
 ├── StageError       a stage could not finish (training crashed, disk full); the CLI exits 1
+│   └── ServerGone   an LLM's server went away and stays away
 └── LLMError         one request failed after its retries; carries the typed reason
 """
 
@@ -26,6 +27,10 @@ class DataError(DatagenError):
 
 class StageError(DatagenError):
     """A stage that could not finish; what it had done so far stays on disk."""
+
+
+class ServerGone(StageError):
+    """An LLM's server that answered before and is gone; the same command goes on when it is back."""
 
 
 class LLMError(DatagenError):

@@ -83,6 +83,9 @@ class Keys:
         return value
 
     def _entry(self, entry: Entry) -> Any:
+        if entry.members:
+            members = [[self._entry(self.pipeline.llms[name]), weight] for name, weight in entry.members.items()]
+            return [entry.use, members]
         kinds = parameters(load_backend(entry.use))
         arguments = {
             name: self._model(value)

@@ -21,6 +21,8 @@ class Entry:
     prompts: str = ""
     sampling: Mapping[str, Any] = field(default_factory=dict)
     price: Price | None = None
+    members: Mapping[str, float] = field(default_factory=dict)
+    """Of a pool or fallback: the entries it stands for, with their weights. Such an entry has no back end."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,13 @@ class Pipeline:
     def node(self, name: str) -> Node | None:
         """The stage of that name."""
         return next((node for node in self.nodes if node.name == name), None)
+
+
+def entries(node: Node, llms: Mapping[str, Entry]) -> list[Entry]:
+    """The LLM entries that a stage asks, each once; the members of a pool or fallback in its place."""
+    given = [llms[name] for name in node.given("llm").values()]
+    names = [name for entry in given for name in (entry.members or (entry.name,))]
+    return [llms[name] for name in dict.fromkeys(names)]
 
 
 def packs(node: Node, llms: Mapping[str, Entry]) -> list[str]:

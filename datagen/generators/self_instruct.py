@@ -147,7 +147,7 @@ def _instances(
         record = msgspec.structs.replace(
             task.labelled(instruction=task.instruction, input=instance.input),
             prompt=(Message("user", joined(task.instruction, instance.input)),),
-            answers=(Answer(instance.output, model=llm.model),),
+            answers=(Answer(instance.output, model=reply.model),),
         )
         reason = why or ("" if at in chosen else "surplus_instance")
         records.append(record.drop(f"self_instruct:{reason}", raw=reply.text) if reason else record)

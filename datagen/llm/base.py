@@ -57,6 +57,8 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     finish_reason: str = "stop"
     usage: Usage = Usage()
     logprobs: tuple[TokenLogprob, ...] = ()
+    model: str = ""
+    """Who is credited with it; the client fills it in."""
 
 
 class Backend(Protocol):

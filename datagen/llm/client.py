@@ -99,9 +99,16 @@ class LLM:
         self, name: str, /, *, sample: int = 0, sampling: dict[str, Any] | None = None, **variables: Any
     ) -> Reply:
         """One reply to the template ``name``. Sampling: the template's, then the LLM entry's, then ``sampling``."""
-        template = self.prompt(name)
-        chosen = template.sampling.merged(sampling) if sampling else template.sampling
-        return await self.chat(template.render(**variables), chosen, sample)
+        return await self.chat(self.prompt(name).render(**variables), self.sampling(name, sampling), sample)
+
+    def sampling(self, name: str, given: dict[str, Any] | None = None) -> Sampling:
+        """How a reply to the template ``name`` is sampled: as it says, then the LLM entry, then ``given``."""
+        chosen = self.prompt(name).sampling
+        return chosen.merged(given) if given else chosen
+
+    def has_answered(self, messages: Sequence[Message], sampling: Sampling, sample: int = 0) -> bool:
+        """Whether the journal holds the reply."""
+        return self.journal.get(self._identify(messages, sampling, sample)[2]) is not None
 
     async def chat(self, messages: Sequence[Message], sampling: Sampling = Sampling(), sample: int = 0) -> Reply:
         """One reply, from the journal if it was ever given before. Raises ``LLMError`` and ``ConfigError``.
@@ -112,14 +119,10 @@ class LLM:
         if reply.finish_reason in _REFUSED:
             self.stats.failures["refused"] += 1
             raise LLMError("refused", f"{self.model} refused ({reply.finish_reason})", raw=reply.text)
-        return reply
+        return msgspec.structs.replace(reply, model=self.model)
 
     async def _reply(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Reply:
-        try:
-            sampling, name = self._identify(messages, sampling, sample)
-        except UnicodeEncodeError:
-            messages = [Message(message.role, _well_formed(message.content)) for message in messages]
-            sampling, name = self._identify(messages, sampling, sample)
+        messages, sampling, name = self._identify(messages, sampling, sample)
         if (stored := self.journal.get(name)) is not None:
             self.stats.replayed += 1
             return stored
@@ -132,11 +135,22 @@ class LLM:
             if self._under_way.get(name) is call and not call.waiting:
                 del self._under_way[name]
 
-    def _identify(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> tuple[Sampling, bytes]:
-        if sampling.seed is None and sampling.temperature != 0:
-            seed = derive_seed(self.seed, msgspec.json.encode(list(messages)), sample) % 2**31
-            sampling = msgspec.structs.replace(sampling, seed=seed)
-        return sampling, key(self.backend.identity, messages, sampling, sample)
+    def _identify(
+        self, messages: Sequence[Message], sampling: Sampling, sample: int
+    ) -> tuple[Sequence[Message], Sampling, bytes]:
+        """The request as it will be sent, and its key in the journal."""
+        try:
+            sampling = self._seeded(messages, sampling, sample)
+            return messages, sampling, key(self.backend.identity, messages, sampling, sample)
+        except UnicodeEncodeError:
+            messages = [Message(message.role, _well_formed(message.content)) for message in messages]
+            return self._identify(messages, sampling, sample)
+
+    def _seeded(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Sampling:
+        if sampling.seed is not None or sampling.temperature == 0:
+            return sampling
+        seed = derive_seed(self.seed, msgspec.json.encode(list(messages)), sample) % 2**31
+        return msgspec.structs.replace(sampling, seed=seed)
 
     async def _call(self, name: bytes, messages: Sequence[Message], sampling: Sampling, sample: int) -> Reply:
         """One reply that is paid for, within the budget; it is settled once the reply is on disk."""

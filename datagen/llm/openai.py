@@ -20,7 +20,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import msgspec
 
-from datagen.errors import ConfigError, LLMError, StageError
+from datagen.errors import ConfigError, LLMError, ServerGone
 from datagen.llm.base import Reply, Sampling
 from datagen.llm.chat_completions import parse_error, retry_after_s
 from datagen.llm.endpoint import Api, Endpoint, endpoint
@@ -67,6 +67,8 @@ class OpenAI:
         self._tickets = count()
         self._successes = 0
         self._reached = False
+        self._away = False
+        """Given up as gone: until it answers again, one try is enough."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: aiohttp.ClientSession | None = None
         self._slots = Slots(concurrency)
@@ -84,7 +86,7 @@ class OpenAI:
         Raises:
             ConfigError: what no retry can mend: no server, wrong key, wrong model.
             LLMError: ``context_length``, ``http_<status>``, ``timeout``, ``connection`` or ``bad_response``.
-            StageError: the server is gone and does not come back.
+            ServerGone: it went away and does not come back.
         """
         body = self._endpoint.body(messages, sampling)
         expected = len(body) // 4 + (sampling.max_tokens or 0)
@@ -144,7 +146,7 @@ class OpenAI:
         try:
             async with self._session.post(self._endpoint.url, data=body) as response:
                 data = await response.read()
-                self._reached = True
+                self._reached, self._away = True, False
                 if response.status == 200:
                     return self._reply(data)
                 return self._refused(response.status, response.headers, data, tries)
@@ -197,8 +199,9 @@ class OpenAI:
         if failure.reason == "bad_response" and not self._successes and attempt >= _FIRST_CONTACT_TRIES:
             raise ConfigError(f"{self._endpoint.url}: {message}; is base_url an OpenAI-compatible API?")
         if failure.gone:
-            if attempt >= max(self._max_attempts, _OUTAGE_TRIES):
-                raise StageError(f"the server at {url} is gone ({message}); start it and run the same command again")
+            if self._away or attempt >= max(self._max_attempts, _OUTAGE_TRIES):
+                self._away = True
+                raise ServerGone(f"the server at {url} is gone ({message}); start it and run the same command again")
         elif attempt >= self._max_attempts:
             raise LLMError(failure.reason, message, attempts=tries, raw=failure.raw)
 

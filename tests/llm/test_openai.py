@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import unused_port
 
-from datagen.errors import ConfigError, LLMError, StageError
+from datagen.errors import ConfigError, LLMError, ServerGone
 from datagen.llm import openai as module
 from datagen.llm.base import Sampling, TokenLogprob, Usage
 from datagen.llm.client import LLM
@@ -317,7 +317,7 @@ async def test_a_server_that_stays_away_stops_the_run(
     llm = backend(max_attempts=2)
     await llm.chat(ask("before"), Sampling())
     await server.stop()
-    with pytest.raises(StageError, match=r"is gone .* start it and run the same command again"):
+    with pytest.raises(ServerGone, match=r"is gone .* start it and run the same command again"):
         await llm.chat(ask("q"), Sampling())
 
 
