@@ -15,6 +15,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +90,9 @@ class Journal:
 
     def get(self, key: bytes) -> Reply | None:
         """The stored reply, or None. Raises ``StageError`` for a damaged file."""
-        try:
+        with self._readable():
             row = self._reader.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
             return None if row is None else self._decode(row[0])
-        except (sqlite3.Error, zstandard.ZstdError, msgspec.DecodeError) as error:
-            raise StageError(f"journal {self.path}: cannot be read: {error}; move it away to start afresh") from error
 
     async def put(self, key: bytes, reply: Reply, *, model: str, usd: float = 0.0) -> Reply:
         """The reply that counts from now on, on disk: this one, or the one that another process stored before.
@@ -117,9 +116,10 @@ class Journal:
         return reply if stored is value else self._decode(stored)
 
     def spent(self) -> Cost:
-        """What this journal's run has spent so far, over all resumes."""
+        """What this journal's run has spent so far, over all resumes. Raises ``StageError`` for a damaged file."""
         totals = "total(usd), sum(prompt_tokens + completion_tokens), sum(calls)"
-        usd, *counts = self._reader.execute(f"SELECT {totals} FROM spending WHERE run = ?", (self.run,)).fetchone()
+        with self._readable():
+            usd, *counts = self._reader.execute(f"SELECT {totals} FROM spending WHERE run = ?", (self.run,)).fetchone()
         return Cost(usd, *(count or 0 for count in counts))
 
     def __len__(self) -> int:
@@ -134,6 +134,13 @@ class Journal:
         self._queue.put(None)
         self._writer.join()
         self._reader.close()
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, zstandard.ZstdError, msgspec.DecodeError) as error:
+            raise StageError(f"journal {self.path}: cannot be read: {error}; move it away to start afresh") from error
 
     def _decode(self, value: bytes) -> Reply:
         return self._decoder.decode(self._decompressor.decompress(value))
