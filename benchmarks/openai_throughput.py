@@ -99,9 +99,8 @@ def main() -> None:
     count = int(20_000 * options.fraction)
     with served("--latency", "0.05") as url:
         seconds, cpu = measured(options.base_url or url, count, 256)
-    print(
-        f"{count:,} prompts, 0.05 s, concurrency 256: {count / seconds:,.0f} replies/s, {1e6 * cpu / count:.0f} us CPU a call"
-    )
+    name = f"{count:,} prompts, 0.05 s, concurrency 256"
+    print(f"{name:<46} {count / seconds:,.0f} replies/s, {1e6 * cpu / count:.0f} us CPU a call")
 
 
 if __name__ == "__main__":
