@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from datagen.llm import models
+from datagen.llm.budget import Budget
 from datagen.llm.client import LLM
 from datagen.llm.journal import Journal
-from datagen.pipeline import Node
+from datagen.llm.team import Team, fallback, pool
+from datagen.pipeline import Node, entries
 from datagen.plugins import load_backend, open_backend, parameters
 from datagen.rng import derive
 from datagen.store import Store
@@ -21,16 +23,17 @@ class Binding:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._journal: Journal | None = None
+        self._budget: Budget | None = None
         self._open: dict[str, LLM] = {}
 
     def llms(self, node: Node) -> list[LLM]:
-        """The LLMs that a stage asks, each once."""
-        return [self._llm(name) for name in dict.fromkeys(node.given("llm").values())]
+        """The LLMs that a stage asks, each once; the members of a pool or fallback in its place."""
+        return [self._llm(entry.name) for entry in entries(node, self._store.pipeline.llms)]
 
     def arguments(self, node: Node) -> dict[str, Any]:
         """Everything that the stage's function takes by keyword."""
         resolve: dict[str, Callable[[Any], Any]] = {
-            "llm": self._llm,
+            "llm": self._llm_or_team,
             "rows": self._store.rows,
             "path": Path,
             "model": lambda name: models.resolve(self._store.model(name)),
@@ -56,6 +59,15 @@ class Binding:
         if self._journal is not None:
             self._journal.close()
 
+    def _llm_or_team(self, name: str) -> LLM | Team:
+        entry = self._store.pipeline.llms[name]
+        if not entry.members:
+            return self._llm(name)
+        members = {member: self._llm(member) for member in entry.members}
+        seed = self._store.pipeline.seed
+        order = pool(entry.members, members, seed) if entry.use == "pool" else fallback(members)
+        return Team(name, list(members.values()), order)
+
     def _llm(self, name: str) -> LLM:
         if name not in self._open:
             entry = self._store.pipeline.llms[name]
@@ -63,14 +75,24 @@ class Binding:
             for key, parameter in parameters(load_backend(entry.use)).items():
                 if parameter.kind == "model" and arguments[key] is not None:
                     arguments[key] = self._store.model(arguments[key])
-            self._journal = self._journal or Journal(self._store.root / "journal.sqlite")
+            journal = self._opened_journal()
             backend = open_backend(entry.use, arguments)
             backend.model = str(entry.arguments.get("model") or backend.model)
             self._open[name] = LLM(
                 backend,
-                self._journal,
+                journal,
                 pack=entry.prompts,
                 sampling=dict(entry.sampling),
                 seed=self._store.pipeline.seed,
+                price=entry.price,
+                budget=self._budget,
             )
         return self._open[name]
+
+    def _opened_journal(self) -> Journal:
+        """The journal, and with it the budget: what was spent before is there."""
+        if self._journal is None:
+            pipeline = self._store.pipeline
+            self._journal = Journal(self._store.root / "journal.sqlite", pipeline.name)
+            self._budget = Budget(pipeline.budget, self._journal.spent()) if pipeline.budget else None
+        return self._journal

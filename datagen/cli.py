@@ -101,8 +101,28 @@ def _file_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     show.add_argument("run", nargs="?", default=None, help="a run's folder or name (default: the latest)")
     show.add_argument("--stage", help="show rows of this stage instead of the last one that made rows")
     show.add_argument("-n", type=int, default=5, metavar="N", help="rows to show (default 5)")
+    _journal_commands(
+        _command(commands, "journal", "what the journal holds and what it cost; search, export, prune it")
+    )
     listing = _command(commands, "list", "list all stages, or one stage's arguments")
     listing.add_argument("stage", nargs="?", help="a stage's name")
+
+
+def _journal_commands(journal: argparse.ArgumentParser) -> None:
+    actions = journal.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("stats", help="replies, tokens and money, by model and by run")
+    grep = actions.add_parser("grep", help="show the replies that a regular expression matches")
+    grep.add_argument("pattern")
+    grep.add_argument("-n", type=int, default=None, metavar="N", help="stop after so many")
+    export = actions.add_parser("export", help="write the raw replies as JSON lines")
+    export.add_argument("-o", "--output", type=Path, required=True)
+    prune = actions.add_parser("prune", help="delete replies; without --yes only say what would go")
+    prune.add_argument("--older-than", type=float, default=None, metavar="DAYS")
+    prune.add_argument("--yes", action="store_true", help="do it")
+    for action in (grep, export, prune):
+        action.add_argument("--model", default=None, metavar="NAME", help="only replies of this model")
+    for action in actions.choices.values():
+        action.add_argument("--root", type=Path, default=argparse.SUPPRESS, help="folder of the journal (default runs)")
 
 
 def _one_stage_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -61,6 +61,13 @@ def show(options: argparse.Namespace) -> int:
     return 0
 
 
+def journal(options: argparse.Namespace) -> int:
+    """``datagen journal``."""
+    from datagen.report.journal import command
+
+    return command(options)
+
+
 def list_stages(options: argparse.Namespace) -> int:
     """``datagen list``."""
     if options.stage:

@@ -1,7 +1,7 @@
 """A pipeline file, checked: every name, key and value, before any work.
 
-Top level: ``name``, ``seed``, ``llms``, ``stages``. A stage has ``use``, ``from`` and its function's own arguments;
-``repeat: N`` with ``stages:`` unrolls a group into ``name@1..N``.
+Top level: ``name``, ``seed``, ``budget``, ``llms``, ``stages``. A stage has ``use``, ``from``, ``on_failure`` and its
+function's own arguments; ``repeat: N`` with ``stages:`` unrolls a group into ``name@1..N``.
 """
 
 from __future__ import annotations
@@ -9,17 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+import msgspec
 
 from datagen import document as documents
 from datagen import prompts
 from datagen.errors import ConfigError
+from datagen.failures import OnFailure
+from datagen.llm.budget import Limits
 from datagen.pipeline import Entry, Input, Node, Pipeline, packs
-from datagen.plugins import Stage, check_arguments, load_stage
+from datagen.plugins import Stage, check_arguments, load_backend, load_stage, parameters
 from datagen.references import References
 from datagen.repeat import Placed, unroll
 
-_TOP_KEYS = ("name", "seed", "llms", "stages")
+_TOP_KEYS = ("name", "seed", "budget", "llms", "stages")
 _NAME = re.compile(r"[A-Za-z][\w-]*(@\d+)?")
 
 
@@ -50,7 +54,26 @@ def build(
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{where}: name {name!r}: begin with a letter and use letters, digits, '_' and '-'")
     known = _checked(document, where, base)
-    return Pipeline(name, seed, known.llms, tuple(known.nodes.values()), document)
+    budget = _budget(where, document.get("budget"), known.llms)
+    return Pipeline(name, seed, known.llms, tuple(known.nodes.values()), document, budget)
+
+
+def _budget(where: str, given: Any, llms: Mapping[str, Entry]) -> Limits | None:
+    """The limits; money needs to know what each LLM costs that may cost something."""
+    if given is None:
+        return None
+    try:
+        limits = msgspec.convert(given, Limits)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: budget: {error}; such as {{usd: 5, tokens: 2000000, calls: 10000}}") from error
+    for name, entry in llms.items():
+        may_cost = not entry.members and "api_key_env" in parameters(load_backend(entry.use))
+        if limits.usd is not None and entry.price is None and may_cost:
+            raise ConfigError(
+                f"{where}: budget.usd: llms.{name} has no price; add price: {{input: 0.15, output: 0.6}} "
+                "(USD per million tokens, 0 where it costs nothing)"
+            )
+    return limits
 
 
 def _checked(document: dict[str, Any], where: str, base: Path | None) -> References:
@@ -77,15 +100,28 @@ def _add(known: References, where: str, placed: Placed) -> None:
         stage = load_stage(raw["use"])
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
-    given = {str(key): value for key, value in raw.items() if key not in ("use", "from")}
+    given = {str(key): value for key, value in raw.items() if key not in ("use", "from", "on_failure")}
     inputs = _inputs(known, where, stage, raw.get("from"), given)
-    node = Node(name, stage, inputs, _arguments(known, where, name, stage, given))
+    arguments = _arguments(known, where, name, stage, given)
+    node = Node(name, stage, inputs, arguments, _on_failure(where, stage, raw.get("on_failure", "drop")))
     _check_prompts(where, node, known.llms)
     try:
         stage.check(node.arguments)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     known.nodes[name] = node
+
+
+def _on_failure(where: str, stage: Stage, given: Any) -> OnFailure:
+    if given not in get_args(OnFailure):
+        raise ConfigError(f"{where}: on_failure: {given!r}; it takes {' | '.join(get_args(OnFailure))}")
+    asks = any(parameter.kind == "llm" for parameter in stage.parameters.values())
+    if given != "drop" and (stage.shape == "job" or not asks):
+        raise ConfigError(f"{where}: on_failure: {stage.name} makes no rows with an LLM")
+    if given == "keep" and stage.shape == "loop" and stage.name.startswith("generators."):
+        raise ConfigError(f"{where}: on_failure: {stage.name} makes new rows; a failed request has none to keep")
+    chosen: OnFailure = given
+    return chosen
 
 
 def _inputs(known: References, where: str, stage: Stage, given: Any, arguments: dict[str, Any]) -> tuple[Input, ...]:

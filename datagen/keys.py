@@ -21,6 +21,8 @@ _OPERATIONAL = {
     "concurrency",
     "timeout_s",
     "max_attempts",
+    "requests_per_minute",
+    "tokens_per_minute",
     "threads",
     "api_key_env",
     "headers",
@@ -55,6 +57,8 @@ class Keys:
             }
             if chosen := node.stage.chosen_prompts(node.arguments):
                 made_of["prompts"] = [self._prompt(node, name) for name in chosen]
+            if node.on_failure == "keep":
+                made_of["on_failure"] = node.on_failure
             text = json.dumps(made_of, sort_keys=True, default=_spelled)
             self._keys[node.name] = hashlib.sha256(text.encode()).hexdigest()
         return self._keys[node.name]
@@ -84,6 +88,9 @@ class Keys:
         return [prompts.digests(name, pack) for pack in packs(node, self.pipeline.llms)]
 
     def _entry(self, entry: Entry) -> Any:
+        if entry.members:
+            members = [[self._entry(self.pipeline.llms[name]), weight] for name, weight in entry.members.items()]
+            return [entry.use, members]
         kinds = parameters(load_backend(entry.use))
         arguments = {
             name: self._model(value)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from datagen.failures import OnFailure
+from datagen.llm.budget import Limits, Price
 from datagen.plugins import Stage
 
 
@@ -18,6 +20,9 @@ class Entry:
     arguments: dict[str, Any]
     prompts: str = ""
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    price: Price | None = None
+    members: Mapping[str, float] = field(default_factory=dict)
+    """Of a pool or fallback: the entries it stands for, with their weights. Such an entry has no back end."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Node:
     stage: Stage
     inputs: tuple[Input, ...]
     arguments: dict[str, Any]
+    on_failure: OnFailure = "drop"
 
     def given(self, *kinds: str) -> dict[str, Any]:
         """The arguments of these kinds that have a value."""
@@ -58,10 +64,18 @@ class Pipeline:
     llms: dict[str, Entry]
     nodes: tuple[Node, ...]
     resolved: dict[str, Any]
+    budget: Limits | None = None
 
     def node(self, name: str) -> Node | None:
         """The stage of that name."""
         return next((node for node in self.nodes if node.name == name), None)
+
+
+def entries(node: Node, llms: Mapping[str, Entry]) -> list[Entry]:
+    """The LLM entries that a stage asks, each once; the members of a pool or fallback in its place."""
+    given = [llms[name] for name in node.given("llm").values()]
+    names = [name for entry in given for name in (entry.members or (entry.name,))]
+    return [llms[name] for name in dict.fromkeys(names)]
 
 
 def packs(node: Node, llms: Mapping[str, Entry]) -> list[str]:

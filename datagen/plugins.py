@@ -31,6 +31,7 @@ from datagen.stage import ModelName, PromptName, Rows
 
 GROUPS = ("sources", "generators", "filters", "mixtures", "training", "evaluation")
 BACKENDS = ("transformers", "openai", "scripted")
+TEAMS = ("pool", "fallback")
 Shape = Literal["source", "record", "stream", "loop", "job"]
 _PACKAGE = Path(__file__).parent
 
@@ -112,7 +113,8 @@ def load_backend(name: str) -> Callable[..., Any]:
     if ":" in name:
         return _import(name)
     if name not in BACKENDS:
-        raise ConfigError(f"no LLM back end {name!r}{nearest(name, BACKENDS)}; there are: {', '.join(BACKENDS)}")
+        known = (*BACKENDS, *TEAMS)
+        raise ConfigError(f"no LLM back end {name!r}{nearest(name, known)}; there are: {', '.join(known)}")
     return _import(f"datagen.llm.{name}:{name}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from datagen.errors import ConfigError
-from datagen.pipeline import Input, Node, Pipeline
+from datagen.pipeline import Input, Node, Pipeline, entries
 
 
 def preview(pipeline: Pipeline, n: int) -> Pipeline:
@@ -33,6 +33,6 @@ def _fewer(node: Node, n: int) -> dict[str, int]:
 def _needs(node: Node, pipeline: Pipeline) -> list[str]:
     """The stages of the pipeline that a stage takes rows or a model from."""
     rows = [one.stage for one in (*node.inputs, *node.given("rows").values()) if isinstance(one, Input)]
-    entries = [pipeline.llms[name] for name in node.given("llm").values()]
-    models = [*node.given("model").values(), *(entry.arguments.get("model") for entry in entries)]
+    asked = [entry.arguments.get("model") for entry in entries(node, pipeline.llms)]
+    models = [*node.given("model").values(), *asked]
     return [*rows, *(name for name in models if pipeline.node(str(name)) is not None)]

@@ -116,21 +116,24 @@ class _Tracker:
         self.before = self._llm_counts()
         self.failed_before = self._failures()
 
-    def _llm_counts(self) -> tuple[int, int, int]:
-        stats = [llm.stats for llm in self.llms]
-        return (sum(s.calls for s in stats), sum(s.replayed for s in stats), sum(s.completion_tokens for s in stats))
+    def _llm_counts(self) -> tuple[float, ...]:
+        counted = ("calls", "replayed", "completion_tokens", "usd")
+        return tuple(sum(getattr(llm.stats, name) for llm in self.llms) for name in counted)
 
     def _failures(self) -> Counter[str]:
         return sum((Counter(dict(llm.stats.failures)) for llm in self.llms), Counter[str]())
 
     def numbers(self) -> dict[str, Any]:
         seconds = time.monotonic() - self.started
-        calls, replayed, tokens = (now - then for now, then in zip(self._llm_counts(), self.before, strict=True))
+        calls, replayed, tokens, usd = (now - then for now, then in zip(self._llm_counts(), self.before, strict=True))
         numbers: dict[str, Any] = {"stage": self.name, "total": self.total, "seconds": round(seconds, 1)}
         if self.writer:
             numbers |= {"kept": self.writer.kept, "dropped": self.writer.dropped}
         if self.counted and self.counted.read:
             numbers["read"] = self.counted.read
+        done = numbers.get("kept", 0) + numbers.get("dropped", 0)
+        if numbers.get("read") and 0 < done <= self.total:
+            numbers["left_s"] = round(seconds * (self.total - done) / done)
         if self.llms:
             numbers |= {
                 "replies": calls,
@@ -138,6 +141,8 @@ class _Tracker:
                 "replies_per_s": round(calls / seconds, 1),
                 "tokens_per_s": round(tokens / seconds),
             }
+            if any(llm.price for llm in self.llms):
+                numbers["usd"] = round(usd, 4)
             numbers["failures"] = dict(self._failures() - self.failed_before)
         return numbers
 
@@ -150,8 +155,10 @@ class _Tracker:
             parts.append(f"kept {n['kept']:,}  dropped {n['dropped']:,}")
         if self.llms:
             parts.append(f"{n['replies']:,} replies  {n['replies_per_s']:.0f}/s  {n['tokens_per_s']:,} tokens/s")
+            parts += [f"${n['usd']:.2f}"] if "usd" in n else []
             parts += [f"{count} {reason}" for reason, count in n["failures"].items()]
-        return "  ".join([*parts, f"{n['seconds']:.0f} s"])
+        left = [f"{n['left_s']} s left"] if "left_s" in n else []
+        return "  ".join([*parts, f"{n['seconds']:.0f} s", *left])
 
 
 def _mark(event: str) -> str:
@@ -171,4 +178,6 @@ def summary(result: Result) -> str:
         text += f", {result.dropped:,} dropped ({reasons})"
     if result.calls or result.replayed:
         text += f", {result.calls:,} calls" + (f" + {result.replayed:,} replayed" if result.replayed else "")
+    if result.usd:
+        text += f", ${result.usd:.2f}"
     return text

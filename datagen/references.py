@@ -12,8 +12,11 @@ import msgspec
 from datagen import assets
 from datagen.errors import ConfigError
 from datagen.llm.base import Sampling
+from datagen.llm.budget import Price
 from datagen.pipeline import Entry, Input, Node
-from datagen.plugins import check_arguments, load_backend, load_stage, nearest, parameters
+from datagen.plugins import TEAMS, check_arguments, load_backend, load_stage, nearest, parameters
+
+_ENTRY_KEYS = ("use", "prompts", "sampling", "price")
 
 
 class References:
@@ -33,7 +36,10 @@ class References:
             raise ConfigError(
                 f"{where}: needs a mapping with 'use', such as {{use: openai, base_url: ..., model: ...}}"
             )
-        given = {str(key): value for key, value in raw.items() if key not in ("use", "prompts", "sampling")}
+        if raw["use"] in TEAMS:
+            self.llms[name] = self._team(where, name, raw)
+            return
+        given = {str(key): value for key, value in raw.items() if key not in _ENTRY_KEYS}
         sampling, pack = raw.get("sampling") or {}, raw.get("prompts") or ""
         try:
             msgspec.convert(sampling, Sampling)
@@ -48,7 +54,8 @@ class References:
                 arguments[key] = self.file(f"{where}: {key}", value)
             elif value is not None and allowed[key].kind == "model":
                 arguments[key] = self.means.get(value, value)
-        self.llms[name] = Entry(name, raw["use"], arguments, self._pack(f"{where}: prompts", pack), sampling)
+        price = _price(where, raw.get("price"))
+        self.llms[name] = Entry(name, raw["use"], arguments, self._pack(f"{where}: prompts", pack), sampling, price)
 
     def llm(self, where: str, value: str) -> str:
         """The name of an LLM entry; a stage that trains becomes one. Raises ``ConfigError``."""
@@ -59,9 +66,12 @@ class References:
             known = [*self.llms, *(node.name for node in self.nodes.values() if node.stage.shape == "job")]
             hint = nearest(name, known) or self._below(name)
             raise ConfigError(f"{where}: no LLM {value!r}{hint}; there are: {', '.join(known) or 'none (add llms:)'}")
-        for key, parameter in parameters(load_backend(self.llms[name].use)).items():
-            if parameter.kind == "model":
-                self.model(f"{where}: LLM {name}", self.llms[name].arguments[key])
+        for member in self.llms[name].members:
+            self.llm(where, member)
+        if not self.llms[name].members:
+            for key, parameter in parameters(load_backend(self.llms[name].use)).items():
+                if parameter.kind == "model":
+                    self.model(f"{where}: LLM {name}", self.llms[name].arguments[key])
         return name
 
     def rows(self, where: str, value: str) -> Input:
@@ -102,6 +112,28 @@ class References:
             f"{where}: no file {value!r} in {Path.cwd()}, beside the pipeline, or among the shipped files"
         )
 
+    def _team(self, where: str, name: str, raw: dict[str, Any]) -> Entry:
+        """A pool or a fallback of entries above it. Raises ``ConfigError``."""
+        if unknown := [key for key in raw if key not in ("use", "of")]:
+            raise ConfigError(
+                f"{where}: unknown key {unknown[0]!r}; a {raw['use']} takes 'of'; the rest is its members'"
+            )
+        given = raw.get("of")
+        if isinstance(given, list) and all(isinstance(one, str) for one in given):
+            given = dict.fromkeys(given, 1.0)
+        if not isinstance(given, dict) or not given or (raw["use"] == "fallback" and isinstance(raw["of"], dict)):
+            like = "{large: 1, small: 3}" if raw["use"] == "pool" else "[large, small]"
+            raise ConfigError(f"{where}: of: names the LLM entries that it stands for, such as {like}")
+        for member, weight in given.items():
+            if self.llms[self.llm(f"{where}: of", str(member))].members:
+                raise ConfigError(f"{where}: of: {member} is a pool or fallback itself")
+            if not isinstance(weight, int | float) or not weight > 0:
+                raise ConfigError(f"{where}: of: {member}: {weight!r} is no weight above 0")
+        packs = sorted({self.llms[str(member)].prompts for member in given})
+        if len(packs) > 1:
+            raise ConfigError(f"{where}: its members use different prompts: {' and '.join(map(repr, packs))}")
+        return Entry(name, raw["use"], {}, packs[0], members={str(one): float(weight) for one, weight in given.items()})
+
     def _pack(self, where: str, value: Any) -> str:
         """A pack that ships with the package by its name; a folder of the user's by its path."""
         if not isinstance(value, str):
@@ -134,3 +166,10 @@ class References:
         if name in self.stages or name in self.llms or node is None:
             return name not in self.stages and name not in self.llms
         return node.stage.name == "sources.jsonl" and node.arguments["path"] == str(path)
+
+
+def _price(where: str, given: Any) -> Price | None:
+    try:
+        return None if given is None else msgspec.convert(given, Price)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: price: {error}; such as {{input: 0.15, output: 0.6}}") from error

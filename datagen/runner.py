@@ -22,6 +22,7 @@ from typing import Any
 from datagen.aio import ordered_map
 from datagen.binding import Binding
 from datagen.errors import DatagenError, LLMError, StageError
+from datagen.failures import settled
 from datagen.feed import Chain, Input, Taken
 from datagen.llm.client import LLM
 from datagen.memory import forget_peak, peak_mb
@@ -109,7 +110,7 @@ class _Run:
             with self.progress.stage(node.name, sum(map(len, inputs.values())), writer, llms, taken):
                 async with aclosing(self._stream(node, inputs, arguments, llms, taken)) as stream:
                     async for record in stream:
-                        writer.write(record)
+                        writer.write(settled(record, node.on_failure, node.name))
             writer.sync()
         finally:
             writer.close()
@@ -149,7 +150,7 @@ class _Run:
         try:
             made: list[Record] = await node.stage.function(record, **{**arguments, **own})
         except LLMError as error:
-            return [record.drop(f"{node.stage.method}:{error.reason}", error=str(error), attempts=error.attempts)]
+            return [record.drop(f"{node.stage.method}:{error.reason}", **error.evidence)]
         except DatagenError:
             raise
         except Exception as error:
@@ -202,18 +203,16 @@ def _interruptible(node: Node) -> Iterator[None]:
         signal.signal(signal.SIGINT, previous)
 
 
-def _counts(llm: LLM) -> tuple[int, int, int, int]:
-    stats = llm.stats
-    return stats.calls, stats.replayed, stats.prompt_tokens, stats.completion_tokens
+def _counts(llm: LLM) -> dict[str, float]:
+    return {
+        name: getattr(llm.stats, name) for name in ("calls", "replayed", "prompt_tokens", "completion_tokens", "usd")
+    }
 
 
-def _add_usage(result: Result, llms: list[LLM], before: list[tuple[int, int, int, int]]) -> None:
+def _add_usage(result: Result, llms: list[LLM], before: list[dict[str, float]]) -> None:
     for llm, start in zip(llms, before, strict=True):
-        calls, replayed, prompt, completion = (now - then for now, then in zip(_counts(llm), start, strict=True))
-        result.calls += calls
-        result.replayed += replayed
-        result.prompt_tokens += prompt
-        result.completion_tokens += completion
+        for name, now in _counts(llm).items():
+            setattr(result, name, getattr(result, name) + now - start[name])
 
 
 def _nothing_left(node: Node, writer: Writer, folder: Path) -> str:

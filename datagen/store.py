@@ -50,6 +50,7 @@ class Result:
     replayed: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    usd: float = 0.0
     seconds: float = 0.0
     peak_memory_mb: int = 0
     finished: str = ""

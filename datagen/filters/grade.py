@@ -69,7 +69,7 @@ async def _graded(record: Record, llm: LLM, prompt: str, name: str, expected: bo
     try:
         found = await judge.grade(llm, prompt, record.prompt, record.answer, expected)
     except LLMError as error:
-        return record.drop(f"grade:{error.reason}", error=str(error))
+        return record.drop(f"grade:{error.reason}", **error.evidence)
     if found.score is None:
         return record.drop("grade:truncated" if found.truncated else "grade:unparsed", raw=found.reply.text)
     best = record.answers[0].scored(name, found.score, found.reply.text)

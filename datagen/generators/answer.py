@@ -24,8 +24,8 @@ async def answer(
     """
     ask = [llm.ask(prompt, sample=k, sampling=sampling, prompt=record.prompt) for k in range(samples)]
     replies = await asyncio.gather(*ask)
-    whole = [reply.text.strip() for reply in replies if reply.finish_reason != "length"]
-    answers = [Answer(text, model=llm.model) for text in whole if text]
+    whole = [reply for reply in replies if reply.finish_reason != "length"]
+    answers = [Answer(text, model=reply.model) for reply in whole if (text := reply.text.strip())]
     if not answers:
         reason = "answer:empty" if whole else "answer:truncated"
         return [record.drop(reason, raw=[reply.text for reply in replies])]

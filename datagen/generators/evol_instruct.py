@@ -73,7 +73,7 @@ async def evol_instruct(
             evolved = evolved if evolved.dropped else await _compared(parent, evolved, llm, equal_prompt)
             evolved = evolved if evolved.dropped else await _answered(evolved, llm, answer_prompt, sampling)
         except LLMError as error:
-            evolved = _asked(parent, llm, prompt, number).drop(f"evol_instruct:{error.reason}", error=str(error))
+            evolved = _asked(parent, llm, prompt, number).drop(f"evol_instruct:{error.reason}", **error.evidence)
         made.append(evolved)
         if not evolved.dropped:
             parent = evolved
@@ -130,7 +130,7 @@ async def _answered(evolved: Record, llm: LLM, prompt: str, sampling: dict[str, 
     """With its answer; dropped where that is cut, a short apology, or says nothing."""
     reply = await llm.ask(prompt, sampling=sampling, prompt=evolved.prompt)
     text = reply.text.strip()
-    answered = msgspec.structs.replace(evolved, answers=(Answer(text, model=llm.model),))
+    answered = msgspec.structs.replace(evolved, answers=(Answer(text, model=reply.model),))
     if reply.finish_reason == "length":
         return answered.drop("evol_instruct:answer_truncated", raw=reply.text)
     if sorry(text):

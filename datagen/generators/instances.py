@@ -71,7 +71,7 @@ class Solving:
         """One record for each instance in the reply, cleaned; the task itself, dropped, where there is none."""
         task, reply, parse = solved
         if isinstance(reply, LLMError):
-            return [task.drop(f"self_instruct:{reply.reason}", error=str(reply))]
+            return [task.drop(f"self_instruct:{reply.reason}", **reply.evidence)]
         found = parse(reply.text)
         flaws = instance_flaws(found, truncated=reply.finish_reason == "length")
         good = [at for at, why in enumerate(flaws) if not why]
@@ -83,7 +83,7 @@ class Solving:
             record = msgspec.structs.replace(
                 task.labelled(instruction=task.instruction, input=instance.input),
                 prompt=(Message("user", joined(task.instruction, instance.input)),),
-                answers=(Answer(instance.output, model=self.llm.model),),
+                answers=(Answer(instance.output, model=reply.model),),
             )
             reason = why or ("" if at in chosen else "surplus_instance")
             records.append(record.drop(f"self_instruct:{reason}", raw=reply.text) if reason else record)

@@ -54,7 +54,7 @@ class Proposing:
     ) -> AsyncIterator[Record]:
         """The candidates of a round's requests, numbered from ``first``; what cannot be used comes dropped."""
         template = llm.prompt(self.prompt)
-        read = _reader(self.style, template, llm.model)
+        read = _reader(self.style, template)
         asking = [_Request(first + at, pool.examples(rng, self.human, self.machine)) for at in range(requests)]
         shown = [self._variables(request, pool) for request in asking]
 
@@ -69,7 +69,7 @@ class Proposing:
             parents = tuple(pool.records[example].id for example in request.examples)
             if isinstance(reply, LLMError):
                 asked = Record(tuple(template.render(**variables)), source=SOURCE)
-                found = [asked.drop(f"{SOURCE}:{reply.reason}", error=str(reply))]
+                found = [asked.drop(f"{SOURCE}:{reply.reason}", **reply.evidence)]
             else:
                 found = read(reply, len(request.examples) + 1)
             for candidate in found:
@@ -93,10 +93,10 @@ def _whole(record: Record) -> dict[str, str]:
     return {"instruction": one_line(scoped(record, "task")), "input": input, "output": record.answer}
 
 
-def _reader(style: Style, template: Prompt, model: str) -> Callable[[Reply, int], list[Record]]:
+def _reader(style: Style, template: Prompt) -> Callable[[Reply, int], list[Record]]:
     if style == "alpaca":
         read = choose(template.parser, TASKS, where=template.path)
-        return lambda reply, start: _answered(read(reply.text), reply, model)
+        return lambda reply, start: _answered(read(reply.text), reply)
     parse = choose(template.parser, LISTS, where=template.path)
     return lambda reply, start: _bare(parse(reply.text, start), reply)
 
@@ -108,12 +108,14 @@ def _bare(tasks: list[str], reply: Reply) -> list[Record]:
     return [instruction(capitalised(one_line(task)), source=SOURCE) for task in tasks]
 
 
-def _answered(tasks: list[WholeTask | str], reply: Reply, model: str) -> list[Record]:
+def _answered(tasks: list[WholeTask | str], reply: Reply) -> list[Record]:
     """Tasks with their one instance; of a reply that was cut only the last is lost."""
     cut = reply.finish_reason == "length"
     if not tasks:
         return [_unread(reply.text, "truncated" if cut else "unparsed")]
-    candidates = [_unread(task, "unparsed") if isinstance(task, str) else _candidate(task, model) for task in tasks]
+    candidates = [
+        _unread(task, "unparsed") if isinstance(task, str) else _candidate(task, reply.model) for task in tasks
+    ]
     if cut:
         last = tasks[-1] if isinstance(tasks[-1], str) else candidates[-1].instruction
         candidates[-1] = _unread(last, "truncated")

@@ -25,8 +25,10 @@ class Sampling(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     """Number of alternatives per token to return (0: the chosen token's log-probability alone)."""
     schema: dict[str, Any] | None = None
     """JSON schema that the reply must follow, where the server can enforce it."""
+    choice: tuple[str, ...] = ()
+    """Texts of which the reply must be one, where the server can enforce it (vLLM, SGLang)."""
     extra: dict[str, Any] = {}
-    """Further request fields, passed through as they are."""
+    """Further request fields, passed through as they are; one that is null is left out of the request."""
 
     def merged(self, other: dict[str, Any]) -> Sampling:
         """This sampling with the fields that ``other`` names replaced. Raises ``msgspec.ValidationError``."""
@@ -55,6 +57,8 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     finish_reason: str = "stop"
     usage: Usage = Usage()
     logprobs: tuple[TokenLogprob, ...] = ()
+    model: str = ""
+    """Who is credited with it; the client fills it in."""
 
 
 class Backend(Protocol):

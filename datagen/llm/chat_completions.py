@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,6 +15,7 @@ from datagen.record import Message
 
 _SAME_NAME = ("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty")
 _MAX_RETRY_AFTER_S = 900.0
+T = TypeVar("T")
 
 
 class _Top(msgspec.Struct):
@@ -43,14 +44,16 @@ class _Choice(msgspec.Struct):
     logprobs: _Logprobs | None = None
 
 
-class _Usage(msgspec.Struct):
+class WireUsage(msgspec.Struct):
+    """Tokens as a server counts them."""
+
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
 
 class _Completion(msgspec.Struct):
     choices: list[_Choice]
-    usage: _Usage | None = None
+    usage: WireUsage | None = None
 
 
 _decoder = msgspec.json.Decoder(_Completion)
@@ -60,12 +63,7 @@ def request_body(
     model: str, messages: Sequence[Message], sampling: Sampling, *, max_tokens_field: str
 ) -> dict[str, Any]:
     """The body of a request, before extra fields. What ``sampling`` leaves open is left to the server."""
-    body: dict[str, Any] = {"model": model, "messages": messages}
-    body |= {name: value for name in _SAME_NAME if (value := getattr(sampling, name)) is not None}
-    if sampling.max_tokens is not None:
-        body[max_tokens_field] = sampling.max_tokens
-    if sampling.stop:
-        body["stop"] = sampling.stop
+    body = {"model": model, "messages": messages, **sampling_fields(sampling, max_tokens_field=max_tokens_field)}
     if sampling.logprobs is not None:
         body |= {"logprobs": True, "top_logprobs": sampling.logprobs}
     if sampling.schema is not None:
@@ -74,12 +72,24 @@ def request_body(
     return body
 
 
+def sampling_fields(sampling: Sampling, *, max_tokens_field: str) -> dict[str, Any]:
+    """The fields that chat and raw completions spell alike."""
+    fields = {name: value for name in _SAME_NAME if (value := getattr(sampling, name)) is not None}
+    if sampling.max_tokens is not None:
+        fields[max_tokens_field] = sampling.max_tokens
+    if sampling.stop:
+        fields["stop"] = sampling.stop
+    if sampling.choice:
+        fields["structured_outputs"] = {"choice": sampling.choice}
+    return fields
+
+
 def parse_reply(data: bytes) -> Reply:
     """The reply in a response's body. Raises ``ValueError`` or ``MsgspecError`` where there is none."""
-    completion = _decode(data)
+    completion = decode(_decoder, data)
     if not completion.choices:
         raise ValueError("no choices")
-    choice, usage = completion.choices[0], completion.usage or _Usage()
+    choice, usage = completion.choices[0], completion.usage or WireUsage()
     text, finish = choice.message.content or "", choice.finish_reason or "stop"
     if choice.message.refusal and not text:
         text, finish = choice.message.refusal, "refusal"
@@ -92,13 +102,14 @@ def parse_reply(data: bytes) -> Reply:
     )
 
 
-def _decode(data: bytes) -> _Completion:
+def decode(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
+    """What a server sent, as the decoder's type. Raises ``MsgspecError`` or ``ValueError``."""
     try:
-        return _decoder.decode(data)
+        return decoder.decode(data)
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:  # lone surrogates (half an emoji) are all that json takes and msgspec does not
-        return msgspec.convert(json.loads(data), _Completion)
+        return msgspec.convert(json.loads(data), decoder.type)
 
 
 def parse_error(data: bytes) -> tuple[str, str]:

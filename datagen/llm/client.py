@@ -14,10 +14,13 @@ import msgspec
 from datagen import prompts
 from datagen.errors import LLMError
 from datagen.llm.base import Backend, Reply, Sampling, TokenLogprob
+from datagen.llm.budget import Budget, Cost, Price, cost, most
 from datagen.llm.journal import Journal, key
 from datagen.prompts import Prompt
 from datagen.record import Message
 from datagen.rng import derive_seed
+
+_REFUSED = {"refusal", "content_filter"}
 
 
 @dataclass
@@ -28,8 +31,21 @@ class Stats:
     replayed: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    usd: float = 0.0
+    longest: int = 0
+    """Tokens of the longest reply."""
     failures: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.monotonic)
+
+    def count(self, reply: Reply, usd: float) -> None:
+        """One call that was answered."""
+        self.calls += 1
+        self.prompt_tokens += reply.usage.prompt_tokens
+        self.completion_tokens += reply.usage.completion_tokens
+        self.usd += usd
+        self.longest = max(self.longest, reply.usage.completion_tokens)
+        if reply.finish_reason == "length":
+            self.failures["truncated"] += 1
 
 
 class LLM:
@@ -47,13 +63,17 @@ class LLM:
         pack: str = "",
         sampling: dict[str, Any] | None = None,
         seed: int = 0,
+        price: Price | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.backend = backend
         self.journal = journal
         self.pack = pack
         self.overrides = sampling or {}
         self.seed = seed
+        self.price = price
         self.stats = Stats()
+        self._budget = budget
         self._prompts: dict[str, Prompt] = {}
         self._under_way: dict[bytes, _Call] = {}
 
@@ -79,17 +99,30 @@ class LLM:
         self, name: str, /, *, sample: int = 0, sampling: dict[str, Any] | None = None, **variables: Any
     ) -> Reply:
         """One reply to the template ``name``. Sampling: the template's, then the LLM entry's, then ``sampling``."""
-        template = self.prompt(name)
-        chosen = template.sampling.merged(sampling) if sampling else template.sampling
-        return await self.chat(template.render(**variables), chosen, sample)
+        return await self.chat(self.prompt(name).render(**variables), self.sampling(name, sampling), sample)
+
+    def sampling(self, name: str, given: dict[str, Any] | None = None) -> Sampling:
+        """How a reply to the template ``name`` is sampled: as it says, then the LLM entry, then ``given``."""
+        chosen = self.prompt(name).sampling
+        return chosen.merged(given) if given else chosen
+
+    def has_answered(self, messages: Sequence[Message], sampling: Sampling, sample: int = 0) -> bool:
+        """Whether the journal holds the reply."""
+        return self.journal.get(self._identify(messages, sampling, sample)[2]) is not None
 
     async def chat(self, messages: Sequence[Message], sampling: Sampling = Sampling(), sample: int = 0) -> Reply:
-        """One reply, from the journal if it was ever given before. Raises ``LLMError`` and ``ConfigError``."""
-        try:
-            sampling, name = self._identify(messages, sampling, sample)
-        except UnicodeEncodeError:
-            messages = [Message(message.role, _well_formed(message.content)) for message in messages]
-            sampling, name = self._identify(messages, sampling, sample)
+        """One reply, from the journal if it was ever given before. Raises ``LLMError`` and ``ConfigError``.
+
+        A refusal is stored like any reply, and raised as the failure that it is.
+        """
+        reply = await self._reply(messages, sampling, sample)
+        if reply.finish_reason in _REFUSED:
+            self.stats.failures["refused"] += 1
+            raise LLMError("refused", f"{self.model} refused ({reply.finish_reason})", raw=reply.text)
+        return msgspec.structs.replace(reply, model=self.model)
+
+    async def _reply(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Reply:
+        messages, sampling, name = self._identify(messages, sampling, sample)
         if (stored := self.journal.get(name)) is not None:
             self.stats.replayed += 1
             return stored
@@ -102,25 +135,48 @@ class LLM:
             if self._under_way.get(name) is call and not call.waiting:
                 del self._under_way[name]
 
-    def _identify(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> tuple[Sampling, bytes]:
-        if sampling.seed is None and sampling.temperature != 0:
-            seed = derive_seed(self.seed, msgspec.json.encode(list(messages)), sample) % 2**31
-            sampling = msgspec.structs.replace(sampling, seed=seed)
-        return sampling, key(self.backend.identity, messages, sampling, sample)
+    def _identify(
+        self, messages: Sequence[Message], sampling: Sampling, sample: int
+    ) -> tuple[Sequence[Message], Sampling, bytes]:
+        """The request as it will be sent, and its key in the journal."""
+        try:
+            sampling = self._seeded(messages, sampling, sample)
+            return messages, sampling, key(self.backend.identity, messages, sampling, sample)
+        except UnicodeEncodeError:
+            messages = [Message(message.role, _well_formed(message.content)) for message in messages]
+            return self._identify(messages, sampling, sample)
+
+    def _seeded(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Sampling:
+        if sampling.seed is not None or sampling.temperature == 0:
+            return sampling
+        seed = derive_seed(self.seed, msgspec.json.encode(list(messages)), sample) % 2**31
+        return msgspec.structs.replace(sampling, seed=seed)
 
     async def _call(self, name: bytes, messages: Sequence[Message], sampling: Sampling, sample: int) -> Reply:
+        """One reply that is paid for, within the budget; it is settled once the reply is on disk."""
+        if self._budget is None:
+            return await self._paid(name, messages, sampling, sample)
+        held, paid = most(messages, sampling, self.stats.longest, self.price), Cost()
+        await self._budget.hold(held)
+        try:
+            reply = await self._paid(name, messages, sampling, sample)
+            paid = cost(reply.usage, self.price)
+            return reply
+        finally:
+            self._budget.settle(held, paid)
+
+    async def _paid(self, name: bytes, messages: Sequence[Message], sampling: Sampling, sample: int) -> Reply:
         try:
             reply = await self.backend.chat(messages, sampling, sample)
         except LLMError as error:
             self.stats.failures[error.reason] += 1
             raise
-        self.stats.calls += 1
-        self.stats.prompt_tokens += reply.usage.prompt_tokens
-        self.stats.completion_tokens += reply.usage.completion_tokens
+        usd = self.price.of(reply.usage) if self.price else 0.0
+        self.stats.count(reply, usd)
         try:
-            return await self.journal.put(name, reply, model=self.model)
+            return await self.journal.put(name, reply, model=self.model, usd=usd)
         except UnicodeEncodeError:
-            return await self.journal.put(name, _encodable(reply), model=self.model)
+            return await self.journal.put(name, _encodable(reply), model=self.model, usd=usd)
 
     async def close(self) -> None:
         """Close the back end; the journal belongs to the run."""

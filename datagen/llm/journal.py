@@ -2,7 +2,8 @@
 
 SQLite in WAL mode with ``synchronous=FULL``; a writer thread commits many replies at once; values are zstd-compressed
 JSON. The key is a hash of everything that can change the answer. Several processes may share one journal: the first
-reply to a request is the one that counts, for all of them.
+reply to a request is the one that counts, for all of them. What each run spent is added up in the same commit, also
+where its reply came second.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +24,37 @@ import zstandard
 
 from datagen.errors import ConfigError, StageError
 from datagen.llm.base import Reply, Sampling
+from datagen.llm.budget import Cost
 from datagen.record import Message
 
-_VERSION = 1
-_SCHEMA = """
+_VERSION = 2
+_SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS replies (
     key BLOB PRIMARY KEY, model TEXT NOT NULL, created REAL NOT NULL,
     prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, reply BLOB NOT NULL
 ) WITHOUT ROWID
+""",
+    """
+CREATE TABLE IF NOT EXISTS spending (
+    run TEXT NOT NULL, model TEXT NOT NULL, calls INTEGER NOT NULL,
+    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, usd REAL NOT NULL,
+    PRIMARY KEY (run, model)
+) WITHOUT ROWID
+""",
+)
+_SPEND = """
+INSERT INTO spending VALUES (?, ?, 1, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    calls = calls + 1, prompt_tokens = prompt_tokens + excluded.prompt_tokens,
+    completion_tokens = completion_tokens + excluded.completion_tokens, usd = usd + excluded.usd
 """
 _BATCH = 1024
 _GATHER_S = 0.005  # a commit costs CPU and an fsync however many replies are in it; no slot is held meanwhile
 _LOCK_TIMEOUT_S = 60
 _encoder = msgspec.json.Encoder(order="deterministic")
 _Put = tuple[bytes, str, float, int, int, bytes]
-_Waiting = tuple[_Put, "asyncio.Future[bytes]"]
+_Spent = tuple[str, str, int, int, float]
+_Waiting = tuple[_Put, _Spent, "asyncio.Future[bytes]"]
 _Outcome = tuple["asyncio.Future[bytes]", "bytes | sqlite3.Error"]
 
 
@@ -47,18 +65,19 @@ def key(identity: dict[str, Any], messages: Sequence[Message], sampling: Samplin
 
 
 class Journal:
-    """The replies of all runs that share one file.
+    """The replies of all runs that share one file; ``run`` names the one whose spending is counted here.
 
     Raises:
         ConfigError: a file that is no journal, cannot be written, or comes from a newer version of this package.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, run: str = "") -> None:
         self.path = path
+        self.run = run
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._reader = _connect(path)
-            self._connection = _connect(path)
+            self._reader = connect(path)
+            self._connection = connect(path)
         except (OSError, sqlite3.Error) as error:
             raise ConfigError(f"journal {path}: {error}; mend or move the file, or choose another place") from error
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
@@ -71,13 +90,11 @@ class Journal:
 
     def get(self, key: bytes) -> Reply | None:
         """The stored reply, or None. Raises ``StageError`` for a damaged file."""
-        try:
+        with self._readable():
             row = self._reader.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
             return None if row is None else self._decode(row[0])
-        except (sqlite3.Error, zstandard.ZstdError, msgspec.DecodeError) as error:
-            raise StageError(f"journal {self.path}: cannot be read: {error}; move it away to start afresh") from error
 
-    async def put(self, key: bytes, reply: Reply, *, model: str) -> Reply:
+    async def put(self, key: bytes, reply: Reply, *, model: str, usd: float = 0.0) -> Reply:
         """The reply that counts from now on, on disk: this one, or the one that another process stored before.
 
         Raises:
@@ -89,13 +106,21 @@ class Journal:
         usage = reply.usage
         row = (key, model, time.time(), usage.prompt_tokens, usage.completion_tokens, value)
         done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._queue.put((row, done))
+        spent = (self.run, model, usage.prompt_tokens, usage.completion_tokens, usd)
+        self._queue.put((row, spent, done))
         try:
             stored = await done
         except sqlite3.Error as error:
             message = f"journal {self.path}: {error}; free the disk and run again: nothing stored is lost"
             raise StageError(message) from error
         return reply if stored is value else self._decode(stored)
+
+    def spent(self) -> Cost:
+        """What this journal's run has spent so far, over all resumes. Raises ``StageError`` for a damaged file."""
+        totals = "total(usd), sum(prompt_tokens + completion_tokens), sum(calls)"
+        with self._readable():
+            usd, *counts = self._reader.execute(f"SELECT {totals} FROM spending WHERE run = ?", (self.run,)).fetchone()
+        return Cost(usd, *(count or 0 for count in counts))
 
     def __len__(self) -> int:
         count: int = self._reader.execute("SELECT count(*) FROM replies").fetchone()[0]
@@ -110,6 +135,13 @@ class Journal:
         self._writer.join()
         self._reader.close()
 
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, zstandard.ZstdError, msgspec.DecodeError) as error:
+            raise StageError(f"journal {self.path}: cannot be read: {error}; move it away to start afresh") from error
+
     def _decode(self, value: bytes) -> Reply:
         return self._decoder.decode(self._decompressor.decompress(value))
 
@@ -119,8 +151,8 @@ class Journal:
             batch = list(self._batch())
             running = None not in batch
             puts = [item for item in batch if item is not None]
-            stored = _commit(self._connection, [row for row, _ in puts])
-            _settle([(done, outcome) for (_, done), outcome in zip(puts, stored, strict=True)])
+            stored = _commit(self._connection, [row for row, _, _ in puts], [spent for _, spent, _ in puts])
+            _settle([(done, outcome) for (_, _, done), outcome in zip(puts, stored, strict=True)])
         self._connection.close()
 
     def _batch(self) -> Iterator[_Waiting | None]:
@@ -132,11 +164,12 @@ class Journal:
             yield self._queue.get()
 
 
-def _commit(connection: sqlite3.Connection, rows: list[_Put]) -> Sequence[bytes | sqlite3.Error]:
+def _commit(connection: sqlite3.Connection, rows: list[_Put], spent: list[_Spent]) -> Sequence[bytes | sqlite3.Error]:
     """What the journal holds for each row once they are on disk, or the error that kept them out."""
     try:
         with connection:
             inserted = connection.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?)", rows).rowcount
+            connection.executemany(_SPEND, spent)
         if inserted == len(rows):
             return [row[-1] for row in rows]
         return [_first(connection, row) for row in rows]
@@ -170,7 +203,8 @@ def _resolve(outcomes: list[_Outcome]) -> None:
             done.set_exception(outcome)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection to a journal, made or brought up to date. Raises ``ConfigError`` for one of a newer version."""
     connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S, check_same_thread=False)
     connection.execute("PRAGMA page_size=8192")
     _use_wal(connection)
@@ -181,7 +215,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         raise ConfigError(f"journal {path}: written by a newer datagen (format {version}); upgrade, or move it away")
     if version < _VERSION:
         with connection:
-            connection.execute(_SCHEMA)
+            for table in _SCHEMA:
+                connection.execute(table)
             connection.execute(f"PRAGMA user_version={_VERSION}")
     return connection
 

@@ -2,17 +2,17 @@
 
 Each request has its own retries: exponential backoff with full jitter (Brooker, "Exponential Backoff And Jitter", AWS
 2015), never sooner than ``Retry-After``. A request that waits for its next try holds no slot, so a limited or slow one
-stops no other. The key comes from the environment and goes nowhere but into the request's header.
+stops no other. What no retry can mend stops the run in one line, and so does a server that is gone and stays away: the
+same command goes on when it is back. The key comes from the environment and goes nowhere but into the request's header.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from itertools import count
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -20,15 +20,18 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import msgspec
 
-from datagen.errors import ConfigError, LLMError
+from datagen.errors import ConfigError, LLMError, ServerGone
 from datagen.llm.base import Reply, Sampling
-from datagen.llm.chat_completions import parse_error, parse_reply, request_body, retry_after_s
+from datagen.llm.chat_completions import parse_error, retry_after_s
+from datagen.llm.endpoint import Api, Endpoint, endpoint
+from datagen.llm.pace import Pace, Slots
 from datagen.record import Message
 
 _BASE_DELAY_S = 0.5
 _MAX_DELAY_S = 60.0
 _CONNECT_TIMEOUT_S = 30.0
 _FIRST_CONTACT_TRIES = 4
+_OUTAGE_TRIES = 16  # about five minutes: long enough to start a server again
 _RETRIED = {408, 409, 425, 429}
 _TOO_LONG = re.compile(
     r"context.?(?:length|window|size)|max_model_len|maximum model length|too many tokens"
@@ -43,52 +46,39 @@ class _Failure(msgspec.Struct):
     reason: str
     message: str
     retry_after_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where requests go and what goes with each of them."""
-
-    base_url: str
-    model: str
-    headers: Mapping[str, str]
-    secrets: tuple[str, ...]
-    api_key_env: str
-    extra_body: Mapping[str, Any]
-
-    @property
-    def url(self) -> str:
-        """Address of the chat completions."""
-        return f"{self.base_url}/chat/completions"
-
-    def redact(self, text: str) -> str:
-        """The text, shortened, on one line and without any key."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return " ".join(text.split())[:300]
+    raw: str = ""
+    gone: bool = False
+    """Nothing listens at the address."""
 
 
 class OpenAI:
     """The object behind ``openai``."""
 
-    def __init__(self, endpoint: Endpoint, *, concurrency: int, timeout_s: float, max_attempts: int) -> None:
+    def __init__(
+        self, endpoint: Endpoint, pace: Pace, *, concurrency: int, timeout_s: float, max_attempts: int
+    ) -> None:
         self.model = endpoint.model
         self.concurrency = concurrency
         self._endpoint = endpoint
         self._timeout_s = timeout_s
         self._max_attempts = max_attempts
         self._jitter = random.Random()
+        self._pace = pace
+        self._tickets = count()
         self._successes = 0
         self._reached = False
+        self._away = False
+        """Given up as gone: until it answers again, one try is enough."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._slots = asyncio.Semaphore(concurrency)
+        self._slots = Slots(concurrency)
 
     @property
     def identity(self) -> dict[str, Any]:
         """Address, model and extra body fields: no header, so no key."""
         endpoint = self._endpoint
-        return {"base_url": endpoint.base_url, "model": endpoint.model, "extra_body": dict(endpoint.extra_body)}
+        at = {"base_url": endpoint.base_url, "model": endpoint.model, "extra_body": dict(endpoint.extra_body)}
+        return at if endpoint.api == "chat" else {**at, "api": endpoint.api}
 
     async def chat(self, messages: Sequence[Message], sampling: Sampling, sample: int = 0) -> Reply:
         """One reply, after as many tries as it takes.
@@ -96,15 +86,17 @@ class OpenAI:
         Raises:
             ConfigError: what no retry can mend: no server, wrong key, wrong model.
             LLMError: ``context_length``, ``http_<status>``, ``timeout``, ``connection`` or ``bad_response``.
+            ServerGone: it went away and does not come back.
         """
-        body = self._body(messages, sampling)
+        body = self._endpoint.body(messages, sampling)
+        expected = len(body) // 4 + (sampling.max_tokens or 0)
+        ticket = next(self._tickets)
         attempt = tries = 0
         while True:
             successes = self._successes
             tries += 1
             self._open()
-            async with self._slots:
-                result = await self._post(body, tries)
+            result = await self._try(body, tries, ticket, expected)
             if isinstance(result, Reply):
                 self._successes += 1
                 return result
@@ -127,7 +119,7 @@ class OpenAI:
         loop = asyncio.get_running_loop()
         if self._session is not None and self._loop is loop:
             return
-        self._loop, self._slots = loop, asyncio.Semaphore(self.concurrency)
+        self._loop, self._slots = loop, Slots(self.concurrency)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
             headers={"Content-Type": "application/json", "Accept-Encoding": "identity", **self._endpoint.headers},
@@ -137,26 +129,33 @@ class OpenAI:
             proxy=_proxy(self._endpoint.base_url),
         )
 
-    def _body(self, messages: Sequence[Message], sampling: Sampling) -> bytes:
-        field = "max_completion_tokens" if _is_openai(self._endpoint.base_url) else "max_tokens"
-        body = request_body(self.model, messages, sampling, max_tokens_field=field)
-        return msgspec.json.encode({**body, **self._endpoint.extra_body, **sampling.extra})
+    async def _try(self, body: bytes, tries: int, ticket: int, expected: int) -> Reply | _Failure:
+        slots = self._slots
+        await slots.take(ticket)
+        try:
+            await self._pace.wait(expected)
+            result = await self._post(body, tries)
+        finally:
+            slots.give()
+        usage = result.usage if isinstance(result, Reply) else None
+        self._pace.correct(expected, usage.prompt_tokens + usage.completion_tokens if usage else 0)
+        return result
 
     async def _post(self, body: bytes, tries: int) -> Reply | _Failure:
         assert self._session is not None, "chat() opens it"
         try:
             async with self._session.post(self._endpoint.url, data=body) as response:
                 data = await response.read()
-                self._reached = True
+                self._reached, self._away = True, False
                 if response.status == 200:
                     return self._reply(data)
                 return self._refused(response.status, response.headers, data, tries)
-        except aiohttp.ClientConnectorSSLError as error:
+        except aiohttp.ClientSSLError as error:
             raise ConfigError(f"{self._endpoint.base_url}: no TLS connection: {error}") from error
         except aiohttp.InvalidURL as error:
             raise ConfigError(f"base_url {self._endpoint.base_url}: not a URL") from error
-        except aiohttp.ConnectionTimeoutError as error:
-            return _Failure("connection", str(error))
+        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
+            return _Failure("connection", str(error), gone=True)
         except TimeoutError:
             return _Failure("timeout", f"no reply within {self._timeout_s:g} s")
         except (aiohttp.ClientError, OSError) as error:
@@ -164,9 +163,10 @@ class OpenAI:
 
     def _reply(self, data: bytes) -> Reply | _Failure:
         try:
-            return parse_reply(data)
+            return self._endpoint.parse(data)
         except (ValueError, msgspec.MsgspecError, RecursionError) as error:
-            return _Failure("bad_response", f"not a chat completion ({error}): {data[:100]!r}")
+            message = f"not a completion ({error}): {data[:100]!r}"
+            return _Failure("bad_response", message, raw=self._endpoint.raw(data))
 
     def _refused(self, status: int, headers: Mapping[str, str], data: bytes, tries: int) -> _Failure:
         """The failure behind a status that is worth another try. Raises for those that are not."""
@@ -175,12 +175,12 @@ class OpenAI:
         if code == "insufficient_quota":
             raise ConfigError(f"{self._endpoint.base_url}: {text}")
         if status in _RETRIED or status >= 500:
-            return _Failure(f"http_{status}", text, retry_after_s(headers))
+            return _Failure(f"http_{status}", text, retry_after_s(headers), self._endpoint.raw(data))
         if status in (401, 402, 403, 404, 405):
             self._misconfigured(status, text)
         if status == 413 or code == "context_length_exceeded" or _TOO_LONG.search(text):
-            raise LLMError("context_length", text, attempts=tries)
-        raise LLMError(f"http_{status}", text, attempts=tries)
+            raise LLMError("context_length", text, attempts=tries, raw=self._endpoint.raw(data))
+        raise LLMError(f"http_{status}", text, attempts=tries, raw=self._endpoint.raw(data))
 
     def _misconfigured(self, status: int, text: str) -> NoReturn:
         endpoint = self._endpoint
@@ -198,58 +198,57 @@ class OpenAI:
             raise ConfigError(f"no server at {url} ({message}); start it, or mend base_url")
         if failure.reason == "bad_response" and not self._successes and attempt >= _FIRST_CONTACT_TRIES:
             raise ConfigError(f"{self._endpoint.url}: {message}; is base_url an OpenAI-compatible API?")
-        if attempt >= self._max_attempts:
-            raise LLMError(failure.reason, message, attempts=tries)
+        if failure.gone:
+            if self._away or attempt >= max(self._max_attempts, _OUTAGE_TRIES):
+                self._away = True
+                raise ServerGone(f"the server at {url} is gone ({message}); start it and run the same command again")
+        elif attempt >= self._max_attempts:
+            raise LLMError(failure.reason, message, attempts=tries, raw=failure.raw)
 
 
 def openai(
     *,
     model: str,
     base_url: str = "https://api.openai.com/v1",
+    api: Api = "chat",
     api_key_env: str = "OPENAI_API_KEY",
     concurrency: int = 64,
     timeout_s: float = 600.0,
     max_attempts: int = 8,
+    requests_per_minute: float | None = None,
+    tokens_per_minute: float | None = None,
     headers: dict[str, str] | None = None,
     extra_body: dict[str, Any] | None = None,
 ) -> OpenAI:
     """A model behind an OpenAI-compatible server.
 
-    A value under ``headers`` that begins with ``$`` names an environment variable. ``extra_body`` is added to every
-    request; a prompt's or stage's ``sampling.extra`` wins over it.
+    ``api: completions`` sends the messages' bare texts, for base models. The limits per minute are a provider's;
+    without them ``concurrency`` alone bounds the requests. A value under ``headers`` that begins with ``$`` names an
+    environment variable. ``extra_body`` is added to every request; a prompt's or stage's ``sampling.extra`` wins over
+    it, and a field that is null is left out (``seed: null`` for a server that takes none).
 
     Raises:
-        ConfigError: a malformed URL, or a key that is needed and not in the environment.
+        ConfigError: a malformed URL, a limit below 1, or a key that is needed and not in the environment.
     """
-    base_url = base_url.rstrip("/")
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"base_url {base_url!r}: must look like http://localhost:8000/v1")
-    if parts.username or parts.password:
-        raise ConfigError(f"base_url of {parts.hostname}: holds a password; put it under headers as $VARIABLE")
-    key = os.environ.get(api_key_env, "")
-    if not key and _is_openai(base_url):
-        raise ConfigError(f"{base_url} needs an API key: set the environment variable {api_key_env}")
-    sent = {"Authorization": f"Bearer {key}"} if key else {}
-    secrets = [key] if key else []
-    for name, value in (headers or {}).items():
-        sent[name] = _from_environment(name, value)
-        if value.startswith("$"):
-            secrets.append(sent[name])
-    endpoint = Endpoint(base_url, model, sent, tuple(secrets), api_key_env, extra_body or {})
-    return OpenAI(endpoint, concurrency=concurrency, timeout_s=timeout_s, max_attempts=max_attempts)
+    _check_limits(
+        concurrency=concurrency,
+        max_attempts=max_attempts,
+        requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
+    )
+    return OpenAI(
+        endpoint(base_url, model, api, api_key_env, headers or {}, extra_body or {}),
+        Pace(requests_per_minute, tokens_per_minute),
+        concurrency=concurrency,
+        timeout_s=timeout_s,
+        max_attempts=max_attempts,
+    )
 
 
-def _from_environment(header: str, value: str) -> str:
-    if not value.startswith("$"):
-        return value
-    if not (found := os.environ.get(value[1:])):
-        raise ConfigError(f"headers.{header}: set the environment variable {value[1:]}")
-    return found
-
-
-def _is_openai(base_url: str) -> bool:
-    return urlsplit(base_url).hostname == "api.openai.com"
+def _check_limits(**limits: float | None) -> None:
+    for name, value in limits.items():
+        if value is not None and value < 1:
+            raise ConfigError(f"{name}: {value} is less than 1")
 
 
 def _proxy(base_url: str) -> str | None:

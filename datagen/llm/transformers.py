@@ -44,9 +44,9 @@ class Transformers:
 
     async def chat(self, messages: Sequence[Message], sampling: Sampling, sample: int = 0) -> Reply:
         """One reply. Raises ``LLMError`` (``context_length``, ``chat_template``), ``ConfigError``, ``StageError``."""
-        if sampling.schema is not None or sampling.extra:
+        if sampling.schema is not None or sampling.choice or sampling.extra:
             raise ConfigError(
-                "use: transformers takes neither schema nor extra sampling fields; use: vllm or openai does"
+                "use: transformers takes neither schema, choice nor extra sampling fields; use: vllm or openai does"
             )
         if self._thread is None:
             self._thread = threading.Thread(target=work, args=(self._settings, self._queue), daemon=True, name="decode")

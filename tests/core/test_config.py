@@ -9,6 +9,7 @@ import toy
 
 from datagen import config
 from datagen.errors import ConfigError
+from datagen.llm.budget import Limits
 from datagen.pipeline import Input, Pipeline
 from datagen.record import encode, instruction
 
@@ -133,7 +134,7 @@ def test_a_prompt_is_named_in_full_by_its_last_part_or_by_a_file(tmp_path: Path)
         ({"stages": {}}, "needs a mapping with 'stages'"),
         ({"stages": ["a"]}, "stages: needs a mapping"),
         ({"stages": {"a": NUMBERS}, "llms": ["t"]}, "llms: needs a mapping"),
-        ({"stagez": {"a": NUMBERS}}, "unknown key 'stagez'; allowed: name, seed, llms, stages"),
+        ({"stagez": {"a": NUMBERS}}, "unknown key 'stagez'; allowed: name, seed, budget, llms, stages"),
         ({"stages": {"a": NUMBERS}, "seed": "x"}, "seed must be a whole number, not 'x'"),
         ({"stages": {"a": NUMBERS}, "name": "../x"}, "name '../x': begin with a letter"),
         ({"stages": {"a": NUMBERS}, "llms": {"t": "gpt"}}, "llms.t: needs a mapping with 'use'"),
@@ -272,3 +273,20 @@ def test_what_a_stage_checks_by_itself_is_checked_before_any_work(tmp_path: Path
     }
     with pytest.raises(ConfigError, match=r"stages\.sft: .*'lerning_rate'; did you mean learning_rate"):
         config.build({"name": "one", "stages": stages})
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"budget": {"euros": 5}}, "budget: .*euros.*; such as {usd: 5"),
+        ({"budget": {"calls": "many"}}, "budget: "),
+        ({"budget": {"usd": 5}}, "budget.usd: llms.t has no price; add price: {input: 0.15"),
+        ({"llms.t.price": {"input": 1}}, "price: .*output.*; such as {input: 0.15"),
+    ],
+)
+def test_a_budget_that_cannot_be_kept_is_an_error_at_once(settings: dict[str, Any], problem: str) -> None:
+    llms = {"t": {"use": "openai", "base_url": "http://a/v1", "model": "m"}, "toy": {"use": "toy:backend"}}
+    with pytest.raises(ConfigError, match=problem):
+        built({"a": NUMBERS}, settings, llms=llms)
+    priced = {"budget": {"usd": 5, "calls": 9}, "llms.t.price": {"input": 1, "output": 2}}
+    assert built({"a": NUMBERS}, priced, llms=llms).budget == Limits(5, None, 9)

@@ -104,6 +104,21 @@ def test_an_empty_result_is_one_clear_line_and_is_not_taken_for_finished(run_toy
     assert run_toy().results["fewer"].kept == 15
 
 
+@pytest.mark.parametrize("budget", [{"calls": 30}, {"tokens": 4210}, {"usd": 4.21}])
+def test_a_run_stops_before_its_budget_is_crossed_and_goes_on_when_it_is_raised(
+    tmp_path: Path, run_toy: Run, budget: dict[str, float]
+) -> None:
+    costs = {"llms.teacher.price": {"input": 1000, "output": 1000}}
+    undisturbed = files(run_toy({"llms.teacher.log": ""}, root="other"))
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"budget .*: spent \$0\.\d+, \d+ tokens, \d\d calls"):
+            run_toy({**costs, "budget": budget})
+    assert 10 < requests(tmp_path) <= 30
+    done = run_toy({**costs, "budget.calls": 35})
+    assert (requests(tmp_path), done.results["graded"].usd > 0) == (35, True)
+    assert {name.partition("-")[0]: data for name, data in files(done).items()} == undisturbed
+
+
 def test_a_source_without_rows_is_one_clear_line(run_toy: Run) -> None:
     with pytest.raises(StageError, match=r"seeds \(toy:numbers\) made no rows"):
         run_toy({"stages.seeds.n": 0})

@@ -12,7 +12,11 @@ from typing import Any
 import toy
 import yaml
 
+import datagen
+
 TESTS = Path(toy.__file__).parent
+SOURCE = Path(datagen.__file__).parent.parent
+"""The checkout that these tests are of, whatever is installed."""
 
 
 def write_pipeline(folder: Path, **settings: Any) -> Path:
@@ -25,7 +29,7 @@ def write_pipeline(folder: Path, **settings: Any) -> Path:
 
 def start(folder: Path, *words: str, **options: Any) -> subprocess.Popen[str]:
     """``datagen`` with these words, in the folder."""
-    environment = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": f"{TESTS}{os.pathsep}{SOURCE}", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "datagen.cli", *words]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, cwd=folder, env=environment, text=True, **pipes, **options)

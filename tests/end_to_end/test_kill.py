@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from processes import data, finish, requests, run, start, wait_for_requests, write_pipeline
+from server import Server
 
 IN_FLIGHT = 8
-"""The toy back end takes 4 requests at once; as many replies may be on their way to the disk."""
+"""4 requests are under way at once; as many replies may be on their way to the disk."""
 
 
 def killed_at(folder: Path, request: int) -> None:
@@ -62,3 +65,63 @@ def test_a_run_killed_at_many_random_moments_ends_as_if_nothing_had_been(
     assert kills >= 5
     assert data(tmp_path) == expected
     assert calls <= len(requests(tmp_path)) <= calls + kills * IN_FLIGHT
+
+
+# Over HTTP, with the stages that people use
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    running = Server()
+    running.start()
+    yield running
+    running.close()
+
+
+def write_real_pipeline(folder: Path, server: Server, count: int) -> None:
+    """Generator, filters and grader behind an OpenAI-compatible server."""
+    teacher = {"use": "openai", "base_url": server.url, "model": "m", "concurrency": 4}
+    document = {
+        "name": "toy",
+        "llms": {"teacher": teacher},
+        "stages": {
+            "seeds": {"use": "sources.jsonl", "path": "seeds/tasks.jsonl"},
+            "tasks": {"use": "generators.self_instruct", "llm": "teacher", "count": count},
+            "sized": {"use": "filters.length", "min_words": 3},
+            "graded": {"use": "filters.grade", "llm": "teacher", "min_score": 3},
+        },
+    }
+    folder.mkdir(exist_ok=True)
+    (folder / "toy.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+
+
+def killed_and_resumed(folder: Path, server: Server, *, count: int, kills: int) -> None:
+    """As many kills, spread over the run by chance; the end is as if nothing had been."""
+    write_real_pipeline(folder / "undisturbed", server, count)
+    assert run(folder / "undisturbed", "run", "toy.yaml", "-q") == (0, [])
+    expected, calls = data(folder / "undisturbed"), server.seen.total()
+    assert server.repeated == 0
+    server.seen.clear()
+    server.latency_s = 0.01
+    write_real_pipeline(folder / "killed", server, count)
+    rng = random.Random(0)
+    for moment in sorted(rng.sample(range(calls), kills)):
+        process = start(folder / "killed", "run", "toy.yaml", "-q")
+        while len(server.seen) < moment and process.poll() is None:
+            time.sleep(0.002)
+        time.sleep(rng.random() * 0.02)
+        process.kill()
+        finish(process)
+    assert run(folder / "killed", "run", "toy.yaml", "-q") == (0, [])
+    assert data(folder / "killed") == expected
+    assert len(server.seen) == calls
+    assert server.repeated <= kills * IN_FLIGHT
+
+
+def test_generator_filter_and_grader_killed_twice_end_as_if_nothing_had_been(tmp_path: Path, server: Server) -> None:
+    killed_and_resumed(tmp_path, server, count=20, kills=2)
+
+
+@pytest.mark.slow
+def test_generator_filter_and_grader_killed_25_times_end_as_if_nothing_had_been(tmp_path: Path, server: Server) -> None:
+    killed_and_resumed(tmp_path, server, count=300, kills=25)

@@ -34,6 +34,25 @@ class FakeServer:
         self.headers: list[dict[str, str]] = []
         self.plan: Callable[[int], web.StreamResponse | str | None] = lambda _: None
         self.latency_s = 0.0
+        self._port = 0
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen, always on the same port."""
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self.chat)
+        app.router.add_post("/v1/completions", self.chat)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True).start()
+        self._port = self._runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{self._port}/v1"
+
+    async def stop(self) -> None:
+        """Nothing listens any more."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         number = len(self.bodies)
@@ -62,16 +81,9 @@ def refusal(status: int, message: str = "no", code: str = "", **headers: str) ->
 @pytest.fixture
 async def server() -> AsyncIterator[FakeServer]:
     fake = FakeServer()
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", fake.chat)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    fake.url = f"http://127.0.0.1:{port}/v1"
+    await fake.start()
     yield fake
-    await runner.cleanup()
+    await fake.stop()
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ CHANGES: list[dict[str, Any]] = [
     {"frequency_penalty": 0.1},
     {"logprobs": 0},
     {"schema": {"type": "object"}},
+    {"choice": ("a", "b")},
     {"extra": {"min_p": 0.1}},
 ]
 
@@ -124,3 +125,19 @@ async def test_lone_surrogates_are_replaced_in_messages_and_replies(journal: Jou
     assert reply.text == "half \ufffd, whole 😀"
     assert await llm.chat(ask("q \ud800"), Sampling()) == reply
     assert backend.requests == 1
+
+
+async def test_a_refusal_is_a_failure_that_is_paid_for_once(journal: Journal) -> None:
+    backend = scripted(function=lambda *_: Reply("I cannot", "content_filter"))
+    llm = LLM(backend, journal)
+    for _ in range(2):
+        with pytest.raises(LLMError, match="refused") as caught:
+            await llm.chat(ask("q"), BASE)
+        assert (caught.value.reason, caught.value.raw) == ("refused", "I cannot")
+    assert (backend.requests, llm.stats.failures) == (1, {"refused": 2})
+
+
+async def test_replies_cut_at_max_tokens_are_counted(journal: Journal) -> None:
+    llm = LLM(scripted(replies=[Reply("I", "length")]), journal)
+    assert (await llm.chat(ask("q"), BASE)).text == "I"
+    assert llm.stats.failures == {"truncated": 1}

@@ -12,6 +12,7 @@ import pytest
 
 from datagen.errors import ConfigError, StageError
 from datagen.llm.base import Reply, Sampling, TokenLogprob, Usage
+from datagen.llm.budget import Cost
 from datagen.llm.journal import Journal, key
 
 from .conftest import ask
@@ -173,6 +174,32 @@ def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     newer.close()
     with pytest.raises(ConfigError, match="newer datagen"):
         Journal(path)
+
+
+async def test_a_journal_of_the_first_version_is_brought_up_to_date_and_keeps_its_replies(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    Journal(path).close()
+    older = sqlite3.connect(path)
+    with older:
+        older.execute("DROP TABLE spending")
+        older.execute("PRAGMA user_version=1")
+    older.close()
+    journal = Journal(path, "run")
+    await journal.put(b"k", REPLY, model="m", usd=0.5)
+    assert (journal.get(b"k"), journal.spent()) == (REPLY, Cost(0.5, 7, 1))
+    journal.close()
+
+
+async def test_what_each_run_spent_is_added_up_also_where_its_reply_came_second(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    one, other = Journal(path, "one"), Journal(path, "other")
+    await one.put(b"k", REPLY, model="m", usd=0.25)
+    await one.put(b"n", REPLY, model="m2", usd=0.25)
+    await other.put(b"k", REPLY, model="m", usd=1.0)
+    assert (one.spent(), other.spent()) == (Cost(0.5, 14, 2), Cost(1.0, 7, 1))
+    assert len(one) == 2
+    one.close()
+    other.close()
 
 
 async def test_a_damaged_row_is_told(journal: Journal) -> None:

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import unused_port
 
-from datagen.errors import ConfigError, LLMError
+from datagen.errors import ConfigError, LLMError, ServerGone
 from datagen.llm import openai as module
 from datagen.llm.base import Sampling, TokenLogprob, Usage
 from datagen.llm.client import LLM
@@ -54,16 +54,57 @@ async def test_a_request_carries_what_was_set_and_nothing_else(server: FakeServe
     await llm.chat(ask("hi"), Sampling())
     await llm.chat(
         ask("hi"),
-        Sampling(0.5, 0.9, 5, 7, ("x",), 3, 0.1, 0.2, 2, {"type": "object"}, {"a": 2}),
+        Sampling(0.5, 0.9, 5, 7, ("x",), 3, 0.1, 0.2, 2, {"type": "object"}, ("y", "n"), {"a": 2}),
     )
     plain = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "min_p": 0.1, "a": 1}
     schema = {"name": "reply", "schema": {"type": "object"}, "strict": True}
     full = {"temperature": 0.5, "top_p": 0.9, "top_k": 5, "max_tokens": 7, "stop": ["x"], "seed": 3}
     full |= {"presence_penalty": 0.1, "frequency_penalty": 0.2, "logprobs": True, "top_logprobs": 2, "a": 2}
     full |= {"response_format": {"type": "json_schema", "json_schema": schema}}
+    full |= {"structured_outputs": {"choice": ["y", "n"]}}
     assert server.bodies == [plain, plain | full]
     assert server.headers[0]["X-Team"] == "t"
     assert "Authorization" not in server.headers[0]
+
+
+async def test_a_base_model_gets_bare_text_and_its_reply_is_read(server: FakeServer, backend: Open) -> None:
+    llm = backend(api="completions")
+    found = {"tokens": ["hi", "!"], "token_logprobs": [-0.5, None], "top_logprobs": [{"hi": -0.5, "ho": -1.0}, None]}
+    choice = {"index": 0, "text": "hi!", "finish_reason": "length", "logprobs": found}
+    usage = {"prompt_tokens": 3, "completion_tokens": 2}
+    server.plan = lambda _: web.json_response({"choices": [choice], "usage": usage})
+    reply = await llm.chat([*ask("one"), *ask("two")], Sampling(max_tokens=5, logprobs=1, schema={"type": "array"}))
+    wanted = {"model": "m", "prompt": "one\n\ntwo", "max_tokens": 5, "logprobs": 1}
+    assert server.bodies == [{**wanted, "structured_outputs": {"json": {"type": "array"}}}]
+    assert (reply.text, reply.finish_reason, reply.usage) == ("hi!", "length", Usage(3, 2))
+    assert reply.logprobs == (TokenLogprob("hi", -0.5, {"hi": -0.5, "ho": -1.0}),)
+    assert llm.identity != backend().identity
+
+
+@pytest.mark.parametrize("body", [{"choices": []}, {}, {"choices": [{"message": {"content": "x"}}]}])
+async def test_what_is_no_completion_is_tried_again(server: FakeServer, backend: Open, body: dict[str, Any]) -> None:
+    good = {"choices": [{"text": "hi"}]}
+    server.plan = lambda number: web.json_response(body if number == 0 else good)
+    assert (await backend(api="completions").chat(ask("q"), Sampling())).text == "hi"
+
+
+async def test_a_field_that_is_null_is_left_out(server: FakeServer, backend: Open) -> None:
+    await backend(extra_body={"seed": None}).chat(ask("hi"), Sampling(seed=3, temperature=1.0))
+    assert server.bodies[0].keys() == {"model", "messages", "temperature"}
+
+
+@pytest.mark.parametrize("field", ["n", "stream"])
+async def test_fields_that_would_be_paid_for_and_lost_are_refused(backend: Open, field: str) -> None:
+    with pytest.raises(ConfigError, match=f"extra_body: {field}: cannot be set"):
+        backend(extra_body={field: 4})
+    with pytest.raises(ConfigError, match=f"sampling.extra: {field}: cannot be set"):
+        await backend().chat(ask("hi"), Sampling(extra={field: 4}))
+
+
+async def test_openai_has_no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    with pytest.raises(ConfigError, match="has no choice; give a schema"):
+        await openai(model="m").chat(ask("q"), Sampling(choice=("a", "b")))
 
 
 async def test_text_usage_finish_reason_and_logprobs_are_read(server: FakeServer, backend: Open) -> None:
@@ -122,6 +163,7 @@ async def test_the_reason_of_a_lasting_failure_is_typed(
     with pytest.raises(LLMError) as caught:
         await llm.chat(ask("q"), Sampling())
     assert (caught.value.reason, caught.value.attempts, len(server.bodies)) == (reason, 2, 3)
+    assert bool(caught.value.raw) == (reason not in ("connection", "timeout"))
 
 
 async def test_retry_after_in_seconds_is_waited_for(server: FakeServer, backend: Open) -> None:
@@ -170,6 +212,27 @@ async def test_no_more_requests_are_open_than_concurrency(server: FakeServer, ba
     started = time.monotonic()
     await asyncio.gather(*[llm.chat(ask(str(i)), Sampling()) for i in range(9)])
     assert time.monotonic() - started >= 0.15
+
+
+async def test_a_request_that_comes_back_goes_before_newer_ones(server: FakeServer, backend: Open) -> None:
+    server.latency_s = 0.01
+    server.plan = first(refusal(500))
+    llm = backend(concurrency=1)
+    await asyncio.gather(*[llm.chat(ask(q), Sampling()) for q in "abcdefgh"])
+    assert [body["messages"][0]["content"] for body in server.bodies].index("a", 1) < 5
+
+
+async def test_requests_keep_to_a_limit_per_minute(server: FakeServer, backend: Open) -> None:
+    llm = backend(requests_per_minute=1200)
+    started = time.monotonic()
+    await asyncio.gather(*[llm.chat(ask("q"), Sampling()) for _ in range(5)])
+    assert time.monotonic() - started >= 4 * 0.05
+
+
+def test_limits_below_one_are_an_error_at_once() -> None:
+    for name in ("concurrency", "max_attempts", "requests_per_minute", "tokens_per_minute"):
+        with pytest.raises(ConfigError, match=f"{name}: 0 is less than 1"):
+            openai(**{"model": "m", "base_url": "http://a/v1", name: 0})
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -234,6 +297,27 @@ async def test_a_server_that_was_never_there_is_named(backend: Open) -> None:
     url = f"http://127.0.0.1:{unused_port()}/v1"
     llm = backend(base_url=url, max_attempts=50)
     with pytest.raises(ConfigError, match=f"no server at {url}"):
+        await llm.chat(ask("q"), Sampling())
+
+
+async def test_a_server_that_goes_away_and_comes_back_is_waited_for(server: FakeServer, backend: Open) -> None:
+    llm = backend(max_attempts=2)
+    await llm.chat(ask("before"), Sampling())
+    await server.stop()
+    waiting = asyncio.ensure_future(llm.chat(ask("q"), Sampling()))
+    await asyncio.sleep(0.02)
+    await server.start()
+    assert (await waiting).text == "answer to q"
+
+
+async def test_a_server_that_stays_away_stops_the_run(
+    server: FakeServer, backend: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_OUTAGE_TRIES", 3)
+    llm = backend(max_attempts=2)
+    await llm.chat(ask("before"), Sampling())
+    await server.stop()
+    with pytest.raises(ServerGone, match=r"is gone .* start it and run the same command again"):
         await llm.chat(ask("q"), Sampling())
 
 

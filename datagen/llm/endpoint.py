@@ -1,0 +1,115 @@
+"""Where an OpenAI-compatible server's requests go, what goes with each, and what must never be shown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from datagen.errors import ConfigError
+from datagen.llm import chat_completions, text_completions
+from datagen.llm.base import Reply, Sampling
+from datagen.record import Message
+
+Api = Literal["chat", "completions"]
+_RAW_BYTES = 100_000
+_NOT_PASSED = {"n": "ask for samples, one a request", "stream": "replies are read whole"}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where requests go and what goes with each of them."""
+
+    base_url: str
+    model: str
+    headers: Mapping[str, str]
+    secrets: tuple[str, ...]
+    api_key_env: str
+    extra_body: Mapping[str, Any]
+    api: Api
+
+    @property
+    def url(self) -> str:
+        """Address of the completions."""
+        return f"{self.base_url}/chat/completions" if self.api == "chat" else f"{self.base_url}/completions"
+
+    def body(self, messages: Sequence[Message], sampling: Sampling) -> bytes:
+        """A request as it is sent. Raises ``ConfigError`` for fields that cannot be."""
+        _check_extra("sampling.extra", sampling.extra)
+        at_openai = _is_openai(self.base_url)
+        if sampling.choice and at_openai:
+            raise ConfigError(f"{self.base_url} has no choice; give a schema with an enum")
+        if self.api == "chat":
+            field = "max_completion_tokens" if at_openai else "max_tokens"
+            body = chat_completions.request_body(self.model, messages, sampling, max_tokens_field=field)
+        else:
+            body = text_completions.request_body(self.model, messages, sampling)
+        whole = {**body, **self.extra_body, **sampling.extra}
+        return msgspec.json.encode({name: value for name, value in whole.items() if value is not None})
+
+    def parse(self, data: bytes) -> Reply:
+        """The reply that came. Raises ``ValueError``, ``MsgspecError`` or ``RecursionError``."""
+        return chat_completions.parse_reply(data) if self.api == "chat" else text_completions.parse_reply(data)
+
+    def redact(self, text: str) -> str:
+        """The text, shortened, on one line and without any key."""
+        return " ".join(self.hide(text).split())[:300]
+
+    def hide(self, text: str) -> str:
+        """The text without any key."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    def raw(self, data: bytes) -> str:
+        """What came, as text that a dropped record can keep."""
+        return self.hide(data[:_RAW_BYTES].decode("utf-8", "replace"))
+
+
+def endpoint(
+    base_url: str,
+    model: str,
+    api: Api,
+    api_key_env: str,
+    headers: Mapping[str, str],
+    extra_body: Mapping[str, Any],
+) -> Endpoint:
+    """The endpoint with its key from the environment. Raises ``ConfigError`` (see ``openai``)."""
+    _check_extra("extra_body", extra_body)
+    base_url = base_url.rstrip("/")
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"base_url {base_url!r}: must look like http://localhost:8000/v1")
+    if parts.username or parts.password:
+        raise ConfigError(f"base_url of {parts.hostname}: holds a password; put it under headers as $VARIABLE")
+    key = os.environ.get(api_key_env, "")
+    if not key and _is_openai(base_url):
+        raise ConfigError(f"{base_url} needs an API key: set the environment variable {api_key_env}")
+    sent = {"Authorization": f"Bearer {key}"} if key else {}
+    secrets = [key] if key else []
+    for name, value in headers.items():
+        sent[name] = _from_environment(name, value)
+        if value.startswith("$"):
+            secrets.append(sent[name])
+    return Endpoint(base_url, model, sent, tuple(secrets), api_key_env, extra_body, api)
+
+
+def _check_extra(where: str, fields: Mapping[str, Any]) -> None:
+    for name in _NOT_PASSED.keys() & fields.keys():
+        raise ConfigError(f"{where}: {name}: cannot be set; {_NOT_PASSED[name]}")
+
+
+def _from_environment(header: str, value: str) -> str:
+    if not value.startswith("$"):
+        return value
+    if not (found := os.environ.get(value[1:])):
+        raise ConfigError(f"headers.{header}: set the environment variable {value[1:]}")
+    return found
+
+
+def _is_openai(base_url: str) -> bool:
+    return urlsplit(base_url).hostname == "api.openai.com"
