@@ -18,6 +18,8 @@ from datagen.progress import Progress
 from datagen.report.export import check as check_export
 from datagen.report.export import export
 from datagen.report.show import print_outcome, print_preview, print_run
+from datagen.report.trace import print_trace
+from datagen.report.why import print_why
 
 
 def run(options: argparse.Namespace) -> int:
@@ -58,6 +60,18 @@ def preview(options: argparse.Namespace) -> int:
 def show(options: argparse.Namespace) -> int:
     """``datagen show``."""
     print_run(options.root, options.run, stage=options.stage, rows=options.n)
+    return 0
+
+
+def trace(options: argparse.Namespace) -> int:
+    """``datagen trace``."""
+    print_trace(options.root, options.run, options.id, most=options.n)
+    return 0
+
+
+def why(options: argparse.Namespace) -> int:
+    """``datagen why``."""
+    print_why(options.root, options.run, options.id)
     return 0
 
 

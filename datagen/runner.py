@@ -12,7 +12,7 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from datagen.aio import ordered_map
 from datagen.binding import Binding
 from datagen.errors import DatagenError, LLMError, StageError
 from datagen.feed import Chain, Input, Taken
+from datagen.llm import trail
 from datagen.llm.client import LLM
 from datagen.pipeline import Node, Pipeline
 from datagen.progress import Progress
@@ -107,8 +108,8 @@ class _Run:
         try:
             with self.progress.stage(node.name, sum(map(len, inputs.values())), writer, llms, taken):
                 async with aclosing(self._stream(node, inputs, arguments, llms, taken)) as stream:
-                    async for record in stream:
-                        writer.write(record)
+                    async for record, calls in stream:
+                        writer.write(record, calls)
             writer.sync()
         finally:
             writer.close()
@@ -120,41 +121,45 @@ class _Run:
 
     async def _stream(
         self, node: Node, inputs: Mapping[str, Input], arguments: dict[str, Any], llms: list[LLM], taken: Taken
-    ) -> AsyncGenerator[Record, None]:
+    ) -> AsyncGenerator[tuple[Record, Sequence[str]], None]:
+        """The rows of a stage, each with the keys of the replies that it was made from, where they are known."""
         stage, records = node.stage, Chain(inputs)
         if stage.shape == "record":
             window = max((llm.window for llm in llms), default=_WINDOW_WITHOUT_LLM)
             async with aclosing(ordered_map(partial(self._one, node, arguments), records, window=window)) as results:
-                async for made in results:
+                async for made, calls in results:
                     for record in made:
-                        yield record
+                        yield record, calls
             return
         positional = () if stage.shape == "source" else (inputs if stage.many else iter(records),)
         produced = stage.function(*positional, **arguments)
         if stage.shape == "loop":
-            async with aclosing(produced):
-                async for record in produced:
-                    yield record
+            with trail.collecting() as links:
+                async with aclosing(produced):
+                    async for record in produced:
+                        yield record, links.pop(record.id, ()) if links else ()
             return
         for record in produced:
-            yield record
+            yield record, ()
 
-    async def _one(self, node: Node, arguments: dict[str, Any], record: Record) -> list[Record]:
+    async def _one(self, node: Node, arguments: dict[str, Any], record: Record) -> tuple[list[Record], list[str]]:
         own = {
             name: derive(self.seed, node.name, record.id)
             for name, parameter in node.stage.parameters.items()
             if parameter.kind == "rng"
         }
-        try:
-            made: list[Record] = await node.stage.function(record, **{**arguments, **own})
-        except LLMError as error:
-            return [record.drop(f"{node.stage.method}:{error.reason}", error=str(error), attempts=error.attempts)]
-        except DatagenError:
-            raise
-        except Exception as error:
-            error.add_note(f"while it worked on record {record.id}: {record.instruction[:200]!r}")
-            raise
-        return made
+        with trail.following() as calls:
+            try:
+                made: list[Record] = await node.stage.function(record, **{**arguments, **own})
+            except LLMError as error:
+                why = f"{node.stage.method}:{error.reason}"
+                made = [record.drop(why, error=str(error), attempts=error.attempts)]
+            except DatagenError:
+                raise
+            except Exception as error:
+                error.add_note(f"while it worked on record {record.id}: {record.instruction[:200]!r}")
+                raise
+        return made, calls
 
     async def _job(self, node: Node, folder: Path, result: Result, taken: Taken) -> None:
         if not node.given("llm"):

@@ -13,6 +13,7 @@ import msgspec
 
 from datagen import prompts
 from datagen.errors import LLMError
+from datagen.llm import trail
 from datagen.llm.base import Backend, Reply, Sampling, TokenLogprob
 from datagen.llm.journal import Journal, key
 from datagen.prompts import Prompt
@@ -90,6 +91,7 @@ class LLM:
         except UnicodeEncodeError:
             messages = [Message(message.role, _well_formed(message.content)) for message in messages]
             sampling, name = self._identify(messages, sampling, sample)
+        trail.asked(name)
         if (stored := self.journal.get(name)) is not None:
             self.stats.replayed += 1
             return stored
