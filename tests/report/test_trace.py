@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,12 @@ async def reworded(records: Iterable[Record], *, llm: LLM) -> AsyncIterator[Reco
         yield trail.link(instruction(f"Reworded {reply.text}", parents=(record.id,)), calls)
 
 
+def adopted(records: Iterable[Record]) -> Iterator[Record]:
+    """Rows that name their grandparents as parents, too."""
+    for record in records:
+        yield instruction(f"Adopted {record.instruction}", parents=(record.id, *record.parents))
+
+
 async def noted(data: Any, out: Path) -> dict[str, Any]:
     """A job that reads rows."""
     return {"rows": len(data)}
@@ -38,7 +44,8 @@ def outcome(tmp_path: Path) -> Any:
         "stages": {
             "seeds": {"use": "toy:numbers", "n": 8},
             "others": {"use": "test_trace:reworded", "llm": "teacher"},
-            "answers": {"use": "toy:answer", "llm": "teacher", "samples": 1},
+            "adopted": {"use": "test_trace:adopted"},
+            "answers": {"use": "toy:answer", "llm": "teacher", "samples": 1, "from": "others"},
             "fewer": {"use": "toy:every", "k": 4},
             "graded": {"use": "toy:grade", "llm": "teacher", "at_least": 0},
             "mixture": {"use": "mixtures.blend", "from": ["graded"], "size": 2},
@@ -77,6 +84,12 @@ def test_a_row_is_traced_to_its_seed_with_every_raw_reply(outcome: Any, told: Li
     raw = [line.strip(" │") for line in lines if "│" in line]
     asked = row.instruction.removeprefix("Reworded ")
     assert raw == [row.answer, asked]
+
+
+def test_an_ancestor_by_two_ways_is_told_once(outcome: Any, told: Lines) -> None:
+    row = rows(outcome, "adopted")[0]
+    heads = [line[:12] for line in told("trace", "family", row.id) if "made by" in line]
+    assert heads == [id[:12] for id in (row.id, *row.parents)]
 
 
 def test_ancestors_are_as_many_as_asked_for(outcome: Any, told: Lines) -> None:
@@ -125,9 +138,32 @@ def test_why_tells_what_each_stage_did_to_a_row(outcome: Any, told: Lines) -> No
 def test_why_follows_a_row_into_what_was_made_of_it(outcome: Any, told: Lines) -> None:
     dropped = rows(outcome, "fewer", "dropped.jsonl")[0]
     lines = told("why", "family", dropped.parents[0])
-    wanted = [f"answers          made of it: 1 kept ({dropped.id[:12]})"]
+    (other,) = (row for row in rows(outcome, "adopted") if dropped.parents[0] in row.parents)
+    wanted = [f"adopted          made of it: 1 kept ({other.id[:12]})"]
+    wanted += [f"answers          made of it: 1 kept ({dropped.id[:12]})"]
     wanted += ["fewer            of what was made of it: 0 kept, 1 dropped every:kth"]
     assert [line.strip() for line in lines if "made of it" in line] == wanted
+
+
+def test_a_row_of_another_part_did_not_reach_a_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = {
+        "name": "parts",
+        "stages": {
+            "seeds": {"use": "toy:numbers", "n": 4},
+            "parted": {"use": "toy:halves"},
+            "odd": {"use": "toy:every", "from": "parted.odd", "k": 3},
+            "few": {"use": "mixtures.blend", "from": ["parted.even"], "size": 1},
+        },
+    }
+    made = datagen.run(document, root=tmp_path / "runs")
+    stages = []
+    for record in rows(made, "parted")[:3]:
+        capsys.readouterr()
+        main(["why", "parts", record.id, "--root", str(tmp_path / "runs")])
+        stages.append(
+            [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.split()[0] in made.folders]
+        )
+    assert stages == [["seeds", "parted", "few"], ["seeds", "parted", "odd"], ["seeds", "parted", "few"]]
 
 
 @pytest.mark.parametrize("command", ["trace", "why"])

@@ -32,6 +32,7 @@ def test_what_is_still_there_is_not_lost(source: str, translation: str) -> None:
         ("Run `ls -l`.", "Führe ls -l aus.", [("code", "`ls -l`")]),
         ("See https://x.org/a.", "Siehe https://x.org/b.", [("url", "https://x.org/a")]),
         ("Dear {name},", "Liebe {Name},", [("placeholder", "{name}")]),
+        ("From {name} to {name}", "Von {name}", [("placeholder", "{name}")]),
         ("Print %d%%", "Drucke %s%%", [("placeholder", "%d")]),
         ("The 3 and the 3", "Die 3", [("number", "3")]),
         ("Name 3 things.", "Nenne drei Dinge.", [("number", "3")]),
