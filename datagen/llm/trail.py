@@ -1,8 +1,9 @@
 """Which raw replies a row was made from: the journal's keys, collected while a stage works on it.
 
 The runner follows per-record stages by itself. A loop stage asks in requests of its own, so it says which row came of
-which: ``with following() as calls: reply = await llm.ask(...)``, then ``link(record, calls)``. Nothing of it is kept in
-the rows; the store writes it beside them.
+which: ``with following() as calls: reply = await llm.ask(...)``, then ``link(record, calls)``; ``of`` names a record
+that it was made from inside the stage, such as a task that was then solved. Nothing of it is kept in the rows; the
+store writes it beside them.
 """
 
 from __future__ import annotations
@@ -34,10 +35,11 @@ def asked(key: bytes) -> None:
         calls.append(key.hex())
 
 
-def link(record: Record, calls: Sequence[str]) -> Record:
-    """The record itself, with the replies to these requests noted as what it was made from."""
-    if (links := _links.get()) is not None and calls:
-        links.setdefault(record.id, []).extend(calls)
+def link(record: Record, calls: Sequence[str], *, of: Record | None = None) -> Record:
+    """The record itself, with the replies to these requests noted as what it was made from, after those of ``of``."""
+    if (links := _links.get()) is not None:
+        earlier = links.get(of.id, []) if of else []
+        links.setdefault(record.id, []).extend([*earlier, *calls])
     return record
 
 

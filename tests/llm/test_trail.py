@@ -45,5 +45,13 @@ def test_a_link_is_collected_under_the_records_id_and_outside_of_a_run_is_nothin
     assert trail.link(record, ["00"]) is record
     with trail.collecting() as links:
         trail.link(record, ["01", "02"])
-        trail.link(instruction("Say 2"), [])
-    assert links == {record.id: ["01", "02"]}
+        trail.link(record, ["03"])
+    assert links == {record.id: ["01", "02", "03"]}
+
+
+def test_a_link_goes_on_from_those_of_the_record_that_it_was_made_from() -> None:
+    task, instance = instruction("Say 1"), instruction("Say 1", "1")
+    with trail.collecting() as links:
+        trail.link(task, ["01"])
+        trail.link(instance, ["02"], of=task)
+    assert links == {task.id: ["01"], instance.id: ["01", "02"]}
