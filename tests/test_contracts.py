@@ -32,9 +32,10 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "grade": {**ASKED, "answer": "Blue."},
     "judge": {**ASKED, "first": "Blue.", "second": "Green."},
     "evol_instruct": {"instruction": "Add two numbers."},
-    "translate": {"instruction": "Add two numbers.", "answer": "3", "language": "German"},
-    "self_chat/transcript": {"instruction": "Add two numbers."},
+    "translate": {"instruction": "Add two numbers.", "language": "German"},
     "self_chat": {"prompt": [*DIALOGUE, Message("assistant", "Blue.")]},
+    "self_chat/transcript": {"instruction": "Add two numbers."},
+    "translate/reply": {"instruction": "Add two numbers.", "answer": "3", "language": "German"},
     "critique": {**ASKED, "answer": "Blue.", "critique": "Too short."},
 }
 

@@ -10,7 +10,6 @@ from datagen.text.rouge import NoveltyPool, tokenize
 from datagen.text.tasks import flaw
 
 SEEDS = assets.folder("seeds") / "tasks.jsonl"
-QUESTIONS = assets.folder("seeds") / "questions.jsonl"
 
 
 def test_the_shipped_seed_tasks_are_many_and_follow_the_rules_they_teach() -> None:
@@ -30,16 +29,3 @@ def test_no_two_shipped_seed_tasks_are_alike() -> None:
         pool.add(tokens)
         assert record.answer
         assert not record.dropped
-
-
-def test_the_seed_questions_are_sixty_on_several_topics_and_no_two_alike() -> None:
-    records = list(jsonl(path=QUESTIONS))
-    assert len(records) >= 60
-    assert len({record.labels["topic"] for record in records}) >= 6
-    pool = NoveltyPool(0.7)
-    for record in records:
-        tokens = tokenize(record.instruction)
-        assert pool.nearest(tokens) is None
-        pool.add(tokens)
-        assert record.instruction.endswith("?")
-        assert not record.answers
