@@ -126,7 +126,9 @@ class _Run:
         stage, records = node.stage, Chain(inputs)
         if stage.shape == "record":
             window = max((llm.window for llm in llms), default=_WINDOW_WITHOUT_LLM)
-            async with aclosing(ordered_map(partial(self._one, node, arguments), records, window=window)) as results:
+            async with aclosing(
+                ordered_map(partial(self._followed, node, arguments), records, window=window)
+            ) as results:
                 async for made, calls in results:
                     for record in made:
                         yield record, calls
@@ -142,24 +144,26 @@ class _Run:
         for record in produced:
             yield record, ()
 
-    async def _one(self, node: Node, arguments: dict[str, Any], record: Record) -> tuple[list[Record], list[str]]:
+    async def _followed(self, node: Node, arguments: dict[str, Any], record: Record) -> tuple[list[Record], list[str]]:
+        with trail.following() as calls:
+            return await self._one(node, arguments, record), calls
+
+    async def _one(self, node: Node, arguments: dict[str, Any], record: Record) -> list[Record]:
         own = {
             name: derive(self.seed, node.name, record.id)
             for name, parameter in node.stage.parameters.items()
             if parameter.kind == "rng"
         }
-        with trail.following() as calls:
-            try:
-                made: list[Record] = await node.stage.function(record, **{**arguments, **own})
-            except LLMError as error:
-                why = f"{node.stage.method}:{error.reason}"
-                made = [record.drop(why, error=str(error), attempts=error.attempts)]
-            except DatagenError:
-                raise
-            except Exception as error:
-                error.add_note(f"while it worked on record {record.id}: {record.instruction[:200]!r}")
-                raise
-        return made, calls
+        try:
+            made: list[Record] = await node.stage.function(record, **{**arguments, **own})
+        except LLMError as error:
+            return [record.drop(f"{node.stage.method}:{error.reason}", error=str(error), attempts=error.attempts)]
+        except DatagenError:
+            raise
+        except Exception as error:
+            error.add_note(f"while it worked on record {record.id}: {record.instruction[:200]!r}")
+            raise
+        return made
 
     async def _job(self, node: Node, folder: Path, result: Result, taken: Taken) -> None:
         if not node.given("llm"):
