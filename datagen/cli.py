@@ -104,6 +104,14 @@ def _file_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     _journal_commands(
         _command(commands, "journal", "what the journal holds and what it cost; search, export, prune it")
     )
+    trace = _command(
+        commands, "trace", "print a row's ancestry down to the seeds, with the raw replies it was made from"
+    )
+    trace.add_argument("-n", type=int, default=20, metavar="N", help="rows to print (default 20)")
+    why = _command(commands, "why", "say for each stage what became of a row: kept or dropped, why, the evidence")
+    for command in (trace, why):
+        command.add_argument("run", help="a run's folder or name")
+        command.add_argument("id", help="the row's id, or how it begins; every line of a rows.jsonl begins with its id")
     listing = _command(commands, "list", "list all stages, or one stage's arguments")
     listing.add_argument("stage", nargs="?", help="a stage's name")
 

@@ -18,6 +18,8 @@ from datagen.progress import Progress
 from datagen.report.export import check as check_export
 from datagen.report.export import export
 from datagen.report.show import print_outcome, print_preview, print_run
+from datagen.report.trace import print_trace
+from datagen.report.why import print_why
 
 
 def run(options: argparse.Namespace) -> int:
@@ -66,6 +68,18 @@ def journal(options: argparse.Namespace) -> int:
     from datagen.report.journal import command
 
     return command(options)
+
+
+def trace(options: argparse.Namespace) -> int:
+    """``datagen trace``."""
+    print_trace(options.root, options.run, options.id, most=options.n)
+    return 0
+
+
+def why(options: argparse.Namespace) -> int:
+    """``datagen why``."""
+    print_why(options.root, options.run, options.id)
+    return 0
 
 
 def list_stages(options: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ import inspect
 import signal
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from datagen.binding import Binding
 from datagen.errors import DatagenError, LLMError, StageError
 from datagen.failures import settled
 from datagen.feed import Chain, Input, Taken
+from datagen.llm import trail
 from datagen.llm.client import LLM
 from datagen.memory import forget_peak, peak_mb
 from datagen.pipeline import Node, Pipeline
@@ -109,8 +110,8 @@ class _Run:
         try:
             with self.progress.stage(node.name, sum(map(len, inputs.values())), writer, llms, taken):
                 async with aclosing(self._stream(node, inputs, arguments, llms, taken)) as stream:
-                    async for record in stream:
-                        writer.write(settled(record, node.on_failure, node.name))
+                    async for record, calls in stream:
+                        writer.write(settled(record, node.on_failure, node.name), calls)
             writer.sync()
         finally:
             writer.close()
@@ -122,24 +123,32 @@ class _Run:
 
     async def _stream(
         self, node: Node, inputs: Mapping[str, Input], arguments: dict[str, Any], llms: list[LLM], taken: Taken
-    ) -> AsyncGenerator[Record, None]:
+    ) -> AsyncGenerator[tuple[Record, Sequence[str]], None]:
+        """The rows of a stage, each with the keys of the replies that it was made from, where they are known."""
         stage, records = node.stage, Chain(inputs)
         if stage.shape == "record":
             window = max((llm.window for llm in llms), default=_WINDOW_WITHOUT_LLM)
-            async with aclosing(ordered_map(partial(self._one, node, arguments), records, window=window)) as results:
-                async for made in results:
+            async with aclosing(
+                ordered_map(partial(self._followed, node, arguments), records, window=window)
+            ) as results:
+                async for made, calls in results:
                     for record in made:
-                        yield record
+                        yield record, calls
             return
         positional = () if stage.shape == "source" else (inputs if stage.many else iter(records),)
         produced = stage.function(*positional, **arguments)
         if stage.shape == "loop":
-            async with aclosing(produced):
-                async for record in produced:
-                    yield record
+            with trail.collecting() as links:
+                async with aclosing(produced):
+                    async for record in produced:
+                        yield record, links.pop(record.id, ()) if links else ()
             return
         for record in produced:
-            yield record
+            yield record, ()
+
+    async def _followed(self, node: Node, arguments: dict[str, Any], record: Record) -> tuple[list[Record], list[str]]:
+        with trail.following() as calls:
+            return await self._one(node, arguments, record), calls
 
     async def _one(self, node: Node, arguments: dict[str, Any], record: Record) -> list[Record]:
         own = {

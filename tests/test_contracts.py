@@ -42,6 +42,8 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "evol_instruct/equal": {"instruction": "Add two numbers.", "evolved": "Add three numbers."},
     "translate": {"instruction": "Add two numbers.", "language": "German"},
     "self_chat": {"prompt": [*DIALOGUE, Message("assistant", "Blue.")]},
+    "self_chat/transcript": {"instruction": "Add two numbers."},
+    "translate/reply": {"instruction": "Add two numbers.", "answer": "3", "language": "German"},
     "critique": {**ASKED, "answer": "Blue.", "critique": "Too short."},
 }
 
@@ -180,6 +182,7 @@ async def test_no_generator_raises_on_garbage_or_loses_a_record(name: str, scrip
     given: dict[str, Any] = {"rng": random.Random(0)} if "rng" in stage.parameters else {}
     given |= {p.name: llm for p in stage.parameters.values() if p.kind == "llm"}
     given |= {"count": 3} if "count" in stage.parameters else {}
+    given |= {"languages": ["German", "Thai"]} if "languages" in stage.parameters else {}
     if stage.shape == "record":
         for record in mixed_records():
             made = await stage.function(record, **given)

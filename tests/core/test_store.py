@@ -95,8 +95,10 @@ def test_a_run_leaves_the_documented_files(tmp_path: Path, run_toy: Callable[...
     assert outcome.folder == folder
     index = json.loads((folder / "run.json").read_text())["stages"]
     assert list(index) == ["seeds", "answers", "fewer", "graded"]
-    for place in index.values():
-        assert {p.name for p in (folder / place).iterdir()} == {"rows.jsonl", "dropped.jsonl", "stage.json"}
+    for name, place in index.items():
+        asked = {"replies.jsonl"} if name == "answers" else set()
+        found = {p.name for p in (folder / place).iterdir()}
+        assert found == {"rows.jsonl", "dropped.jsonl", "stage.json"} | asked
     assert (tmp_path / "runs" / "journal.sqlite").is_file()
     assert yaml.safe_load((folder / "pipeline.yaml").read_text())["stages"]["seeds"]["n"] == 8
 
