@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from datagen.errors import LLMError
+from datagen.llm import trail
 from datagen.llm.base import Reply
 from datagen.llm.client import LLM
 from datagen.record import Answer, Message, Record
@@ -25,11 +26,12 @@ from datagen.text.tasks import instance_flaws
 
 
 class Solved(NamedTuple):
-    """A task, labelled with what it is, and what the LLM replied when asked for instances."""
+    """A task, labelled with what it is, and what the LLM replied when asked for instances, in which requests."""
 
     task: Record
     reply: Reply | LLMError
     parse: Callable[[str], list[Instance]]
+    calls: list[str]
 
 
 @dataclass(frozen=True)
@@ -45,16 +47,17 @@ class Solving:
     async def solve(self, task: Record) -> Solved:
         """Ask for a task's instances. Raises ``ConfigError`` where a prompt names a parser that does not fit."""
         classified, parse = task, self._parser(self.input_first)
-        try:
-            is_classification = await self._is_classification(task)
-            if is_classification is not None:
-                classified = task.labelled(is_classification=is_classification)
-            name = self.input_first
-            if is_classification:
-                name, parse = self.output_first, self._parser(self.output_first)
-            return Solved(classified, await self.llm.ask(name, instruction=task.instruction), parse)
-        except LLMError as error:
-            return Solved(classified, error, parse)
+        with trail.following() as calls:
+            try:
+                is_classification = await self._is_classification(task)
+                if is_classification is not None:
+                    classified = task.labelled(is_classification=is_classification)
+                name = self.input_first
+                if is_classification:
+                    name, parse = self.output_first, self._parser(self.output_first)
+                return Solved(classified, await self.llm.ask(name, instruction=task.instruction), parse, calls)
+            except LLMError as error:
+                return Solved(classified, error, parse, calls)
 
     async def _is_classification(self, task: Record) -> bool | None:
         template = self.llm.prompt(self.classification)
@@ -69,7 +72,10 @@ class Solving:
 
     def records(self, solved: Solved, rng: random.Random) -> list[Record]:
         """One record for each instance in the reply, cleaned; the task itself, dropped, where there is none."""
-        task, reply, parse = solved
+        return [trail.link(record, solved.calls, of=solved.task) for record in self._records(solved, rng)]
+
+    def _records(self, solved: Solved, rng: random.Random) -> list[Record]:
+        task, reply, parse, _ = solved
         if isinstance(reply, LLMError):
             return [task.drop(f"self_instruct:{reply.reason}", **reply.evidence)]
         found = parse(reply.text)

@@ -11,6 +11,7 @@ import msgspec
 
 from datagen.aio import ordered_map
 from datagen.errors import LLMError
+from datagen.llm import trail
 from datagen.llm.base import Reply
 from datagen.llm.client import LLM
 from datagen.prompts import Prompt
@@ -58,14 +59,15 @@ class Proposing:
         asking = [_Request(first + at, pool.examples(rng, self.human, self.machine)) for at in range(requests)]
         shown = [self._variables(request, pool) for request in asking]
 
-        async def ask(at: int) -> Reply | LLMError:
-            try:
-                return await llm.ask(self.prompt, sample=asking[at].number, **shown[at])
-            except LLMError as error:
-                return error
+        async def ask(at: int) -> tuple[Reply | LLMError, list[str]]:
+            with trail.following() as calls:
+                try:
+                    return await llm.ask(self.prompt, sample=asking[at].number, **shown[at]), calls
+                except LLMError as error:
+                    return error, calls
 
         replies = [reply async for reply in ordered_map(ask, range(requests), window=requests)]
-        for request, variables, reply in zip(asking, shown, replies, strict=True):
+        for request, variables, (reply, calls) in zip(asking, shown, replies, strict=True):
             parents = tuple(pool.records[example].id for example in request.examples)
             if isinstance(reply, LLMError):
                 asked = Record(tuple(template.render(**variables)), source=SOURCE)
@@ -74,7 +76,7 @@ class Proposing:
                 found = read(reply, len(request.examples) + 1)
             for candidate in found:
                 labels = {"request": request.number, **candidate.labels}
-                yield msgspec.structs.replace(candidate, parents=parents, labels=labels)
+                yield trail.link(msgspec.structs.replace(candidate, parents=parents, labels=labels), calls)
 
     def _variables(self, request: _Request, pool: TaskPool) -> dict[str, Any]:
         examples: Sequence[Any] = request.examples
