@@ -65,7 +65,7 @@ async def self_chat(
         return [record.drop(f"self_chat:{said.stopped}", raw=said.raw)]
     dialogue = Record(
         tuple(said.turns[:-1]),
-        (Answer(said.turns[-1].content, model=llm.model),),
+        (Answer(said.turns[-1].content, model=said.model),),
         source="self_chat",
         parents=(record.id,),
         language=record.language,
@@ -84,6 +84,7 @@ class _Said:
     rounds: int = 0
     stopped: str = "rounds"
     raw: str = ""
+    model: str = ""
 
     def add(self, *turns: Message) -> None:
         """One whole round more."""
@@ -95,7 +96,7 @@ async def _transcript(record: Record, llm: LLM, prompt: PromptName, most: int) -
     template = llm.prompt(prompt)
     parse = choose(template.parser, TRANSCRIPTS, where=template.path)
     reply = await llm.ask(prompt, instruction=record.instruction)
-    found, said = parse(reply.text), _Said(raw=reply.text)
+    found, said = parse(reply.text), _Said(raw=reply.text, model=reply.model)
     for exchange in found[:most]:
         said.add(Message("user", exchange.human), Message("assistant", exchange.assistant))
     said.stopped = "rounds" if len(found) > most else "truncated" if reply.finish_reason == "length" else "end"
@@ -116,6 +117,7 @@ async def _two_roles(
                 said.stopped, said.raw = f"answer_{why}", reply.text
                 return said
             said.add(*asked, Message("assistant", answer))
+            said.model = reply.model
             if said.rounds == rounds:
                 return said
             reply = await user.ask(user_prompt, prompt=said.turns)

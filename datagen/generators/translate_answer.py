@@ -89,11 +89,12 @@ async def translate_answer(
             if order == "translate_after":
                 answer = Answer(await put(record.answer, language, reply=True), record.answers[0].model)
             else:
-                answer = Answer(_whole(await llm.ask(answer_prompt, prompt=prompt), "answer"), llm.model)
+                reply = await llm.ask(answer_prompt, prompt=prompt)
+                answer = Answer(_whole(reply, "answer"), reply.model)
         except _Flaw as flaw:
             return record.drop(f"translate_answer:{flaw.reason}", language=language, **flaw.evidence)
         except LLMError as error:
-            return record.drop(f"translate_answer:{error.reason}", language=language, error=str(error))
+            return record.drop(f"translate_answer:{error.reason}", language=language, **error.evidence)
         return Record(prompt, (answer,), "translate_answer", (record.id,), CODES[language], labels)
 
     return list(await asyncio.gather(*map(made, _drawn(_weights(languages), per_record, rng))))
