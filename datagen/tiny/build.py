@@ -31,7 +31,7 @@ class Plan:
 
 PLANS = {
     "teacher": Plan(hidden=192, layers=5, feed_forward=512, chunks=220, own_rounds=(0.45, 0.6, 0.72, 0.84, 0.92)),
-    "base": Plan(hidden=128, layers=4, feed_forward=384, chunks=24),
+    "base": Plan(hidden=128, layers=4, feed_forward=384, chunks=72),
 }
 # A second stage from saved weights: the final mix at once, a lower rate, decay over most of it.
 REFINED = replace(

@@ -137,7 +137,7 @@ async def test_cancelled_callers_leave_the_others_alone(backend: Callable[..., T
 
 
 async def test_what_it_cannot_do_is_an_error(backend: Callable[..., Transformers]) -> None:
-    with pytest.raises(ConfigError, match="neither schema nor extra"):
+    with pytest.raises(ConfigError, match="neither schema, choice nor extra"):
         await backend().chat(ask("q"), Sampling(schema={"type": "object"}))
 
 
