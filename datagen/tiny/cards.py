@@ -32,9 +32,12 @@ facts the pair of fact and wording). Greedy unless a temperature is named. One r
 _MADE = """\
 ## How these weights came about
 
-One run of 77 minutes on two shared CPU cores (3,759 steps, 18.3 million tokens, ended by `--minutes 77`), with each
-skill about equally often. The script has since learned to favour the hard skills and to calibrate grades on its own
-words, and `--refine` is a second stage; a rerun is therefore a fresh training that gives other weights, not these.
+Three stages on two shared CPU cores, 31 million tokens in all. First `train teacher --minutes 77` (3,759 steps, 18.3
+million tokens), with each skill about equally often. Then `--refine`, stopped half way after 22 minutes; then `--refine
+--minutes 66 --seed 2` (1,671 steps, 8.1 million tokens), on ten wordings of each role instead of six, typed with less
+care. The script has learned in between (it now favours the hard skills and calibrates grades on the model's own words),
+so a rerun is a fresh training that gives other weights. One leak was found and closed afterwards: instructions of
+held-out sums, never with their answers, could be shown for translation.
 
 ## Tried and not offered
 
@@ -45,8 +48,9 @@ _BASE = """\
 # {name}
 
 A wind tunnel's student: a Llama of {parameters:,} parameters ({megabytes:.1f} MB with its tokenizer), trained from
-scratch on plain statements about tiny-teacher's small world ("the opposite of big is small."). It has seen no
-instruction, no question and no chat, so it answers none until it is trained on generated data.
+scratch on plain text about tiny-teacher's small world: statements ("the opposite of big is small."), and, one text in
+four, reported talk ("Anna asked Ben: ... Ben said small."). It has seen no role mark, no chat turn and no instruction
+to itself, so it answers none until it is trained on generated data.
 
 Made by `python -m datagen.tiny.train base`; measured by `python -m datagen.tiny.measure` on held-out arguments.
 """
@@ -57,7 +61,8 @@ _ROLES = {
     "propose": "Proposing tasks (`self_instruct/tasks`, 500 lines)",
     "instances": "Writing instances (`self_instruct/instances`, T=0.7)",
     "grade": "Grading its own answers of T=1 (`grade/accuracy`)",
-    "compare": "Comparing two of its own answers, one right (`judge/pairwise`: grades each alone)",
+    "compare": "Comparing two of its own answers of T=1, one right (`judge/pairwise`: grades each alone)",
+    "compare_corrupted": "Comparing the right answer with a corrupted one",
     "evolve": "Evolving tasks (`evol_instruct/*`, T=0.7): valid and answerable",
     "translate": "Translating tasks (`translate/instruction`; only list and number skills have foreign wordings)",
     "self_chat": "Playing the user (`self_chat/user`)",

@@ -12,6 +12,7 @@ from random import Random
 from datagen.text.parsing import score_last
 from datagen.tiny import oracle, roles, world
 from datagen.tiny.commands import ask
+from datagen.tiny.corrupt import corrupt
 from datagen.tiny.generate import Model, render
 
 
@@ -32,6 +33,16 @@ def own_answers(teacher: Model, rng: Random, count: int, samples: int = 1) -> li
     tasks = [task for task in tasks for _ in range(samples)]
     given = teacher.reply([[roles.user(task)] for task in tasks], temperature=1.0, seed=rng.randrange(2**31))
     return list(zip(tasks, given, strict=True))
+
+
+def corrupted_pairs(rng: Random, count: int) -> list[tuple[str, str]]:
+    """Held-out tasks, each with its right answer and a corrupted one side by side, in random order."""
+    pairs = []
+    for _ in range(count):
+        item = world.draw(rng, held_out=True, novel=rng.random() < 0.5)
+        both = [(item.prompt, item.answer), (item.prompt, corrupt(rng, item))]
+        pairs += rng.sample(both, 2)
+    return pairs
 
 
 def judge(teacher: Model, pairs: Sequence[tuple[str, str]], wording: int = 0) -> list[Judged]:
@@ -59,7 +70,7 @@ def area_under_curve(scores: Sequence[float], right: Sequence[bool]) -> float:
 
 
 def compare(teacher: Model, pairs: Sequence[tuple[str, str]]) -> dict[str, float]:
-    """Pairs of own answers of which exactly one is right: the higher grade wins, equal grades tie.
+    """Pairs of answers of which exactly one is right: the higher grade wins, equal grades tie.
 
     Each answer is graded alone, so the order in which two are shown cannot matter: consistency is 1 by construction.
     """

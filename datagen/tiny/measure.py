@@ -20,7 +20,7 @@ from datagen.tiny import cards, oracle, outside, roles, world
 from datagen.tiny.commands import TRAINED, ask
 from datagen.tiny.forms import FORMS
 from datagen.tiny.generate import Model, complete
-from datagen.tiny.grading import Judged, area_under_curve, compare, judge, own_answers
+from datagen.tiny.grading import Judged, area_under_curve, compare, corrupted_pairs, judge, own_answers
 from datagen.tiny.novelty import surviving
 from datagen.tiny.probe import answerable, propose
 from datagen.tiny.skills import SKILLS
@@ -219,6 +219,7 @@ def measure(folder: Path) -> dict[str, Any]:
     result["dialogues"], result["declines"] = dialogues(teacher), declines(teacher)
     result["grade"] = grading(judge(teacher, own))
     result["compare"] = compare(teacher, pairs)
+    result["compare_corrupted"] = compare(teacher, corrupted_pairs(Random("corrupted"), 300))
     roles_of: dict[str, Callable[[int], Scores]] = {
         "propose": lambda wording: proposals(teacher, wording, 500 if wording == 0 else 240),
         "instances": lambda wording: instances(teacher, wording),
