@@ -11,7 +11,7 @@ from datagen.pipeline import Node, Pipeline
 from datagen.record import Record
 from datagen.rng import derive
 from datagen.text.tokens import token_counter
-from datagen.text.words import scoped
+from datagen.text.words import scoped, words
 
 
 def print_plan(pipeline: Pipeline, titles: dict[str, str], tokenizer: str | None) -> None:
@@ -54,7 +54,7 @@ def _counted(records: list[Record], count: Callable[[str], int]) -> tuple[Counte
 
 
 def _words(text: str) -> int:
-    return len(text.split())
+    return len(words(text))
 
 
 def _share(part: int, whole: int) -> str:
