@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from datagen.llm.models import resolve
 from datagen.pipeline import Node, Pipeline
 from datagen.record import Record
 from datagen.rng import derive
@@ -22,7 +21,7 @@ def print_plan(pipeline: Pipeline, titles: dict[str, str], tokenizer: str | None
     sources = {node.name: _read(node) for node in pipeline.nodes[:-1]}
     mixture = pipeline.nodes[-1]
     drawn = list(mixture.stage.function(sources, **mixture.arguments, rng=derive(pipeline.seed, mixture.name)))
-    rows, repeats, units = _counted(drawn, token_counter(resolve(tokenizer)) if tokenizer else _words)
+    rows, repeats, units = _counted(drawn, token_counter(tokenizer) if tokenizer else _words)
     widest = max(len("source"), *(len(titles.get(name, name)) for name in sources))
     line = f"{{:<{widest}}}" + "{:>12}{:>12}{:>8}{:>10}{:>14}{:>8}"
     print(line.format("source", "there", "rows", "share", "repeats", "tokens" if tokenizer else "words", "share"))
