@@ -143,10 +143,12 @@ def _one_stage_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
         metavar="'STAGE key=value ...'",
         help="a filter and its settings; repeatable",
     )
-    mixing = _command(commands, "mix", "mix files by share")
+    mixing = _command(commands, "mix", "mix files by share, count or temperature")
     mixing.add_argument(
         "data", nargs="+", metavar="FILE[=SHARE] | key=value", help="files with shares, and settings such as size=1000"
     )
+    mixing.add_argument("--plan", action="store_true", help="only show what each file would give, and its repeats")
+    mixing.add_argument("--tokenizer", metavar="MODEL", help="whose tokens --plan counts (default: it counts words)")
     for name, verb in (
         ("generate", "generate rows from seed tasks"),
         ("train", "train on a file"),
@@ -160,7 +162,9 @@ def _one_stage_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
         )
     for name in ("filter", "mix", "generate", "train", "evaluate"):
         command = commands.choices[name]
-        command.add_argument("-o", "--output", type=Path, required=name != "evaluate", help="where the result goes")
+        command.add_argument(
+            "-o", "--output", type=Path, required=name not in ("evaluate", "mix"), help="where the result goes"
+        )
         command.add_argument(
             "--llm", action="append", default=[], metavar="NAME='{use: ..., ...}'", help="an LLM entry; repeatable"
         )

@@ -17,6 +17,7 @@ from datagen.preview import preview as cut_down
 from datagen.progress import Progress
 from datagen.report.export import check as check_export
 from datagen.report.export import export
+from datagen.report.plan import print_plan
 from datagen.report.show import print_outcome, print_preview, print_run
 from datagen.report.trace import print_trace
 from datagen.report.why import print_why
@@ -119,8 +120,9 @@ def filter(options: argparse.Namespace) -> int:
 def mix(options: argparse.Namespace) -> int:
     """``datagen mix``."""
     stages: dict[str, Any] = {}
-    shares: dict[str, float] = {}
+    shares: dict[str, float | None] = {}
     settings: dict[str, Any] = {}
+    titles: dict[str, str] = {}
     allowed = load_stage("mixtures.blend").parameters
     for word in options.data:
         if word.partition("=")[0] in allowed:
@@ -131,11 +133,32 @@ def mix(options: argparse.Namespace) -> int:
             raise ConfigError(f"mix: no file {path!r}{nearest(path, allowed)}; settings: {', '.join(allowed)}")
         name = _free(stages, "data_" + "".join(c if c.isalnum() else "_" for c in Path(path).stem))
         stages[name] = {"use": "sources.jsonl", "path": path}
-        shares[name] = share
+        shares[name], titles[name] = share, path
     if not shares:
         raise ConfigError("mix: name at least one file")
-    stages["mixture"] = {"use": "mixtures.blend", "from": shares, **settings}
+    stages["mixture"] = {"use": "mixtures.blend", "from": _inputs(shares, settings), **_named(settings, titles)}
+    if options.plan:
+        print_plan(config.build(_document(options, stages), where="datagen mix"), titles, options.tokenizer)
+        return 0
+    if options.output is None:
+        raise ConfigError("mix: say where the result goes with -o, or look at it with --plan")
     return _one_stage(options, stages)
+
+
+def _inputs(shares: dict[str, float | None], settings: dict[str, Any]) -> Any:
+    """Files with shares, 1 where none is given; or files alone where the settings say how much of each."""
+    if settings.keys() & {"counts", "temperature"} and not any(share is not None for share in shares.values()):
+        return list(shares)
+    return {name: 1.0 if share is None else share for name, share in shares.items()}
+
+
+def _named(settings: dict[str, Any], titles: dict[str, str]) -> dict[str, Any]:
+    """The settings, whose ``counts`` and ``caps`` may speak of files, with the names of their sources."""
+    names = {path: name for name, path in titles.items()}
+    return {
+        key: {names.get(str(one), one): number for one, number in value.items()} if isinstance(value, dict) else value
+        for key, value in settings.items()
+    }
 
 
 def generate(options: argparse.Namespace) -> int:
@@ -163,16 +186,7 @@ def _one_stage(options: argparse.Namespace, stages: dict[str, Any]) -> int:
     """Run a pipeline that was typed rather than written, and put its result where the user wants it."""
     if options.output is not None and "format" in options:
         check_export(options.output, options.format)
-    stem = "".join(
-        c if c.isalnum() or c in "_-" else "_" for c in (options.output.stem if options.output else "result")
-    )
-    document = {
-        "name": f"{options.handler}-{stem}",
-        "seed": options.seed,
-        "llms": parse_overrides(options.llm),
-        "stages": stages,
-    }
-    pipeline = config.build(document, where=f"datagen {options.handler}")
+    pipeline = config.build(_document(options, stages), where=f"datagen {options.handler}")
     outcome = runner.run(pipeline, root=options.root, progress=_progress(options))
     said = _written(options, pipeline, outcome)  # before anything is printed: `| head` ends the program
     print_outcome(outcome, rows=0)
@@ -193,6 +207,18 @@ def _written(options: argparse.Namespace, pipeline: Pipeline, outcome: runner.Ou
     return [f"wrote {options.output}"]
 
 
+def _document(options: argparse.Namespace, stages: dict[str, Any]) -> dict[str, Any]:
+    stem = "".join(
+        c if c.isalnum() or c in "_-" else "_" for c in (options.output.stem if options.output else "result")
+    )
+    return {
+        "name": f"{options.handler}-{stem}",
+        "seed": options.seed,
+        "llms": parse_overrides(options.llm),
+        "stages": stages,
+    }
+
+
 def _split(words: str) -> list[str]:
     try:
         return shlex.split(words) or [""]
@@ -200,10 +226,10 @@ def _split(words: str) -> list[str]:
         raise ConfigError(f"--use {words!r}: {error}") from error
 
 
-def _path_and_share(word: str) -> tuple[str, float]:
+def _path_and_share(word: str) -> tuple[str, float | None]:
     path, equals, text = word.rpartition("=")
     if not equals or Path(word).is_file():
-        return word, 1.0
+        return word, None
     share = parse_value(text, word)
     if not isinstance(share, int | float):
         raise ConfigError(f"mix: {word!r}: the share {text!r} is no number")

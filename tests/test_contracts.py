@@ -89,6 +89,7 @@ def test_every_stage_says_what_it_gives_back_and_names_no_unknown_type(name: str
     assert module is not None
     assert module.__doc__
     assert stage.method == name.rpartition(".")[2]
+    assert not {"use", "from", "repeat", "stages"} & stage.parameters.keys(), "the pipeline file means them itself"
     for parameter in stage.parameters.values():
         assert parameter.annotation is not Any, f"{name}: {parameter.name} has no annotation"
 

@@ -69,8 +69,8 @@ def _paired(record: Record, score: str, against: str, min_margin: float, rng: ra
         "margin": top - rejected.scores[score],
         "length_difference": len(chosen.content.split()) - len(rejected.content.split()),
     }
-    if len(best) > 1:
-        labels["tied_best"] = len(best)
+    if (tied := len({answer.content for answer in best})) > 1:
+        labels["tied_best"] = tied
     return record.with_answers((chosen, rejected)).labelled(**labels)
 
 

@@ -26,7 +26,8 @@ async def compare(
     """The record with its better answer first, each with its score (``judge``); a child if they changed places.
 
     The score is the share of orders that the answer won, or its grade in the pointwise layout, for which ``min_score``
-    (of the winner), ``min_gap`` and ``expected`` (probability-weighted grades) are meant.
+    (of the winner), ``min_gap`` and ``expected`` (probability-weighted grades) are meant. The label
+    ``length_difference`` is the winner's words less the loser's: judges like what is long.
     """
     if len(record.answers) != 2:
         return [record.drop("compare:not_two", answers=len(record.answers))]
@@ -47,6 +48,7 @@ async def compare(
     ]
     if min_score is not None and max(scores) < min_score:
         return [record.drop("compare:low_score", scores=scores, min_score=min_score, raw=raw)]
+    difference = len(first.content.split()) - len(second.content.split())
     if verdict.winner == "first":
-        return [msgspec.structs.replace(record, answers=tuple(answers))]
-    return [record.with_answers(reversed(answers))]
+        return [msgspec.structs.replace(record.labelled(length_difference=difference), answers=tuple(answers))]
+    return [record.with_answers(reversed(answers)).labelled(length_difference=-difference)]

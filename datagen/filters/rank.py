@@ -31,7 +31,7 @@ async def rank(
     texts = [answer.content for answer in record.answers]
     if not 2 <= len(texts) <= _MOST:
         return [record.drop("rank:not_several", answers=len(texts))]
-    if len(set(texts)) < len(texts):
+    if len(set(texts)) < 2:
         return [record.drop("rank:identical")]
     judged = await judge_lists.rank(llm, prompt, record.prompt, texts, rng)
     raw = list(judged.replies)
@@ -39,9 +39,9 @@ async def rank(
         return [record.drop(f"rank:{judged.failure}", raw=raw)]
     if judged.agreement < min_agreement:
         return [record.drop("rank:inconsistent", agreement=judged.agreement, raw=raw)]
-    if len(set(judged.scores)) == 1:
-        return [record.drop("rank:tie", scores=list(judged.scores), raw=raw)]
-    scored = [answer.scored("rank", score) for answer, score in zip(record.answers, judged.scores, strict=True)]
+    if len(set(judged.scores.values())) == 1:
+        return [record.drop("rank:tie", scores=list(judged.scores.values()), raw=raw)]
+    scored = [answer.scored("rank", judged.scores[answer.content]) for answer in record.answers]
     ranked = tuple(sorted(scored, key=lambda answer: -answer.scores["rank"]))
     labelled = record.labelled(rank_agreement=round(judged.agreement, 3))
     if [answer.content for answer in ranked] == texts:

@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 import msgspec
 
+from datagen.errors import ConfigError
 from datagen.llm import judge_lists
 from datagen.llm.client import LLM
 from datagen.record import Record
 from datagen.stage import PromptName
 
 _PAPER = ("instruction_following", "honesty", "truthfulness", "helpfulness")
+
+
+def check(arguments: dict[str, Any]) -> None:
+    """Raises ``ConfigError`` where there is nothing to rate."""
+    if not arguments["aspects"]:
+        raise ConfigError("rate: aspects: name at least one, such as helpfulness")
 
 
 async def rate(
@@ -32,6 +40,7 @@ async def rate(
     The judge's words are a note of the record's first answer. A row on one of whose aspects the reply cannot be read is
     dropped with that reply, whatever the other aspects said.
     """
+    check({"aspects": aspects})
     if not record.answers:
         return [record.drop("rate:no_answer")]
     texts = [answer.content for answer in record.answers]
@@ -45,8 +54,10 @@ async def rate(
     for aspect, judged in found.items():
         if judged.scores is None:
             return [record.drop(f"rate:{judged.failure}", aspect=aspect, raw=list(judged.replies))]
-        answers = [answer.scored(aspect, score) for answer, score in zip(answers, judged.scores, strict=True)]
-        answers[0] = answers[0].scored(aspect, judged.scores[0], "\n\n".join(judged.replies))
+        answers = [answer.scored(aspect, judged.scores[answer.content]) for answer in answers]
+        answers[0] = msgspec.structs.replace(
+            answers[0], notes={**answers[0].notes, aspect: "\n\n".join(judged.replies)}
+        )
     means = [sum(answer.scores[aspect] for aspect in aspects) / len(aspects) for answer in answers]
     rated = [answer.scored("rating", mean) for answer, mean in zip(answers, means, strict=True)]
     return [msgspec.structs.replace(record, answers=tuple(rated))]

@@ -14,8 +14,8 @@ def repetition(
     *,
     of: Scope = "answer",
     ngram: int = 5,
-    max_ngram_share: float | None = 0.3,
-    max_line_share: float | None = 0.3,
+    max_ngram_share: float | None = 0.4,
+    max_line_share: float | None = 0.5,
     min_words: int = 30,
     repeated_list: bool = True,
 ) -> Iterator[Record]:

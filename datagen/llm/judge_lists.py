@@ -2,6 +2,7 @@
 
 The judge never sees the answers in the order in which they were made: UltraFeedback shuffles them, and a ranking is
 asked for in a shuffled order and in its reverse. A prompt file with ``layout: pointwise`` grades each alone instead.
+Answers with the same text are shown once and share their score.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from datagen.text.parsing import RANKINGS, RATINGS, choose
 
 @dataclass(frozen=True)
 class Judged:
-    """A score for each answer, in their own order, or None with the reason; ``replies`` is what the judge wrote.
+    """The score of each text, or None with the reason; ``replies`` is what the judge wrote.
 
     ``agreement`` is the share of pairs on which two orders of a ranking agree, 1 where there was one order only.
     """
 
-    scores: tuple[float, ...] | None
+    scores: dict[str, float] | None
     replies: tuple[str, ...]
     failure: Literal["", "unparsed", "truncated"] = ""
     agreement: float = 1.0
@@ -35,11 +36,11 @@ class Judged:
 async def rate(
     llm: LLM, prompt: str, aspect: str, record_prompt: Sequence[Message], answers: Sequence[str], rng: random.Random
 ) -> Judged:
-    """A rating from 1 to 5 for each answer on one aspect (by grades, 0 to 5, in the pointwise layout).
+    """A rating from 1 to 5 for each text on one aspect (by grades, 0 to 5, in the pointwise layout).
 
     Raises ``LLMError``.
     """
-    template = llm.prompt(prompt)
+    template, answers = llm.prompt(prompt), list(dict.fromkeys(answers))
     if template.layout == "pointwise":
         return await _grades(llm, template.grade, record_prompt, answers)
     parse = choose(template.parser, RATINGS, where=template.path)
@@ -48,18 +49,17 @@ async def rate(
     found = parse(reply.text, len(answers))
     if found is None or _is_cut(reply):
         return _failed([reply])
-    by_place = dict(zip(order, found, strict=True))
-    return Judged(tuple(by_place[at] for at in range(len(answers))), (reply.text,))
+    return Judged({answers[at]: score for at, score in zip(order, found, strict=True)}, (reply.text,))
 
 
 async def rank(
     llm: LLM, prompt: str, record_prompt: Sequence[Message], answers: Sequence[str], rng: random.Random
 ) -> Judged:
-    """For each answer the share of the others that it beats over both orders (an equal counts half): 1 best, 0 worst.
+    """For each text the share of the others that it beats over both orders (an equal counts half): 1 best, 0 worst.
 
     By grades, 0 to 5, in the pointwise layout. Raises ``LLMError``.
     """
-    template = llm.prompt(prompt)
+    template, answers = llm.prompt(prompt), list(dict.fromkeys(answers))
     if template.layout == "pointwise":
         return await _grades(llm, template.grade, record_prompt, answers)
     parse = choose(template.parser, RANKINGS, where=template.path)
@@ -75,7 +75,7 @@ async def rank(
     pairs = [(a, b) for a in range(len(answers)) for b in range(a)]
     agreed = [_sign(places[0][a] - places[0][b]) == _sign(places[1][a] - places[1][b]) for a, b in pairs]
     most = len(places) * (len(answers) - 1)
-    scores = tuple(sum(_beaten(place, at) for place in places) / most for at in range(len(answers)))
+    scores = {text: sum(_beaten(place, at) for place in places) / most for at, text in enumerate(answers)}
     return Judged(scores, tuple(reply.text for reply in replies), agreement=sum(agreed) / len(agreed))
 
 
@@ -91,7 +91,7 @@ async def _grades(llm: LLM, prompt: str, asked: Sequence[Message], answers: Sequ
     scores = [grade.score for grade in grades if grade.score is not None]
     if len(scores) < len(answers):
         return _failed([grade.reply for grade in grades])
-    return Judged(tuple(scores), tuple(grade.reply.text for grade in grades))
+    return Judged(dict(zip(answers, scores, strict=True)), tuple(grade.reply.text for grade in grades))
 
 
 def _failed(replies: Sequence[Reply]) -> Judged:

@@ -1,77 +1,152 @@
-"""Mix sources by share: drawn without replacement unless told, shuffled, each row labelled with where it came from."""
+"""Mix sources by share, count or temperature: drawn without replacement unless told, shuffled, each row labelled.
+
+A temperature T weighs a source by its rows to the power 1/T, and a cap bounds the rows that count, so that a huge
+source does not drown the others: T5's mixing (arXiv 1910.10683), which FLAN took over (arXiv 2109.01652).
+"""
 
 from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from datagen.errors import ConfigError
 from datagen.record import Record
 from datagen.stage import Rows
 
+K = TypeVar("K", bound=Hashable)
+
 logger = logging.getLogger("datagen")
+
+
+def check(arguments: dict[str, Any]) -> None:
+    """Raises ``ConfigError`` for settings that contradict each other or that no mixture can have."""
+    for one, other in (("counts", "shares"), ("counts", "size"), ("counts", "temperature"), ("shares", "temperature")):
+        if arguments[one] is not None and arguments[other] is not None:
+            raise ConfigError(f"blend: {one} and {other}: give one of them")
+    caps = arguments["caps"]
+    bounds = {"caps": caps} if isinstance(caps, int) else {f"caps: {name}": cap for name, cap in (caps or {}).items()}
+    bounds |= {f"counts: {name}": count for name, count in (arguments["counts"] or {}).items()}
+    bounds |= {} if arguments["size"] is None else {"size": arguments["size"]}
+    for name, number in bounds.items():
+        if number < 0:
+            raise ConfigError(f"blend: {name}: {number} is negative")
+    if any(not 0 <= weight < float("inf") for weight in (arguments["shares"] or {}).values()):
+        raise ConfigError("blend: shares: must be numbers that are not negative")
+    if arguments["temperature"] is not None and not arguments["temperature"] > 0:
+        raise ConfigError(f"blend: temperature: {arguments['temperature']} is not above 0")
 
 
 def blend(
     sources: Mapping[str, Rows],
     *,
     shares: dict[str, float] | None = None,
+    counts: dict[str, int] | None = None,
+    temperature: float | None = None,
+    caps: int | dict[str, int] | None = None,
     size: int | None = None,
+    stratify: str | None = None,
+    allow_repeats: bool = False,
     rng: random.Random,
-    repeat: bool = False,
 ) -> Iterator[Record]:
-    """``size`` rows, ``shares`` of them from each source (weights; by default the sources' lengths).
+    """``counts`` rows of each source, or ``size`` rows by ``shares`` (weights), or by the sources' lengths.
 
-    Without ``size``: the largest mixture in which the shares hold and nothing is repeated. A source too small for its
-    share gives all it has, and the log says so, or with ``repeat`` is gone through again; no row is drawn once more
-    before all others were. Holds the mixture. The label ``mixture`` names a row's source.
+    ``temperature`` flattens the lengths, ``caps`` bounds what any source, or each named one, gives. Without ``size``:
+    the largest mixture in which the shares hold and nothing is repeated. A source too small for its share gives all it
+    has, and the log says so, or with ``allow_repeats`` is gone through again: no row is drawn once more before all
+    others were, and the label ``repeat`` counts its copies. ``stratify`` names a label whose values keep, in what is
+    drawn of each source, the shares that they have there. Holds the mixture. The label ``mixture`` is a row's source.
     """
+    check({"shares": shares, "counts": counts, "temperature": temperature, "caps": caps, "size": size})
     lengths = {name: len(rows) for name, rows in sources.items()}
-    wanted = _wanted(lengths, shares, size)
+    bounds = _bounds(lengths, caps)
+    if counts is not None:
+        _known(counts, lengths, "counts")
+        wanted = {name: counts.get(name, 0) for name in lengths}
+    else:
+        weights = _weights(lengths, bounds, shares, temperature)
+        wanted = allocated(weights, _largest(weights, lengths, bounds) if size is None else size)
     drawn: list[Record] = []
     for name, rows in sources.items():
-        drawn.extend(_draw(name, rows, _capped(name, wanted[name], lengths[name], repeat), rng))
+        number = _given(name, wanted[name], lengths[name], bounds[name], allow_repeats)
+        drawn.extend(_draw(name, rows, number, rng, stratify))
     rng.shuffle(drawn)
     yield from drawn
 
 
-def _wanted(lengths: dict[str, int], shares: dict[str, float] | None, size: int | None) -> dict[str, int]:
-    """Rows to draw from each source; rounding goes to the largest remainders, so that the sum is exact."""
-    weights = {name: float(length) for name, length in lengths.items()} if shares is None else shares
-    if unknown := set(weights) - set(lengths):
-        raise ConfigError(f"blend: shares: {sorted(unknown)[0]!r} is no source; allowed: {', '.join(lengths)}")
-    if any(not 0 <= weight < float("inf") for weight in weights.values()):
-        raise ConfigError("blend: shares: must be numbers that are not negative")
+def allocated(weights: Mapping[K, float], total: int) -> dict[K, int]:
+    """``total`` parted by weights; rounding goes to the largest remainders, so that the sum is exact."""
+    whole = sum(weights.values())
+    if not whole:
+        return dict.fromkeys(weights, 0)
+    exact = {name: weight / whole * total for name, weight in weights.items()}
+    parts = {name: int(one + 1e-9) for name, one in exact.items()}
+    by_remainder = sorted((name for name in parts if weights[name]), key=lambda name: parts[name] - exact[name])
+    for name in by_remainder[: total - sum(parts.values())]:
+        parts[name] += 1
+    return parts
+
+
+def _bounds(lengths: dict[str, int], caps: int | dict[str, int] | None) -> dict[str, float]:
+    """The most that each source may give."""
+    if isinstance(caps, dict):
+        _known(caps, lengths, "caps")
+    most = dict.fromkeys(lengths, caps) if isinstance(caps, int) else (caps or {})
+    return {name: float("inf") if (cap := most.get(name)) is None else cap for name in lengths}
+
+
+def _weights(
+    lengths: dict[str, int], bounds: dict[str, float], shares: dict[str, float] | None, temperature: float | None
+) -> dict[str, float]:
+    if shares is not None:
+        _known(shares, lengths, "shares")
+        return {name: shares.get(name, 0.0) for name in lengths}
+    return {name: float(min(there, bounds[name])) ** (1 / (temperature or 1.0)) for name, there in lengths.items()}
+
+
+def _largest(weights: dict[str, float], lengths: dict[str, int], bounds: dict[str, float]) -> int:
+    """The rows of the largest mixture in which the weights hold and no source gives more than it has."""
     total = sum(weights.values())
-    if total == 0:
-        return dict.fromkeys(lengths, 0)
-    parts = {name: weights.get(name, 0.0) / total for name in lengths}
-    if size is None:
-        size = min(int(lengths[name] / part + 1e-9) for name, part in parts.items() if part)
-    wanted = {name: int(part * size + 1e-9) for name, part in parts.items()}
-    by_remainder = sorted(
-        (name for name, part in parts.items() if part), key=lambda name: wanted[name] - parts[name] * size
-    )
-    for name in by_remainder[: size - sum(wanted.values())]:
-        wanted[name] += 1
-    return wanted
+    most = (min(lengths[name], bounds[name]) * total / weight for name, weight in weights.items() if weight)
+    return int(min(most, default=0) + 1e-9)
 
 
-def _capped(name: str, wanted: int, there: int, repeat: bool) -> int:
+def _known(given: Mapping[str, object], lengths: dict[str, int], key: str) -> None:
+    if unknown := sorted(set(given) - set(lengths)):
+        raise ConfigError(f"blend: {key}: {unknown[0]!r} is no source; allowed: {', '.join(lengths)}")
+
+
+def _given(name: str, wanted: int, there: int, bound: float, allow_repeats: bool) -> int:
+    if wanted > bound:
+        logger.warning("blend: %s: %d rows wanted, its cap is %d", name, wanted, bound)
+        wanted = int(bound)
     if wanted <= there:
         return wanted
-    if repeat and there:
-        logger.warning("blend: %s: %d rows wanted, %d there: rows are repeated", name, wanted, there)
+    if allow_repeats and there:
+        copies = wanted - there
+        logger.warning("blend: %s: %d rows wanted, %d there: %d are repeats", name, wanted, there, copies)
         return wanted
     logger.warning("blend: %s: %d rows wanted, %d there: it gives all it has", name, wanted, there)
     return there
 
 
-def _draw(name: str, rows: Rows, number: int, rng: random.Random) -> Iterator[Record]:
+def _draw(name: str, rows: Rows, number: int, rng: random.Random, stratify: str | None) -> Iterator[Record]:
     there = len(rows)
     times, rest = divmod(number, there) if there else (0, 0)
-    extra = set(rng.sample(range(there), rest))
+    extra = _chosen(name, rows, rest, rng, stratify)
     for at, record in enumerate(rows):
-        for _ in range(times + (at in extra)):
-            yield record.labelled(mixture=name)
+        for copy in range(times + (at in extra)):
+            yield record.labelled(mixture=name, **({"repeat": copy} if copy else {}))
+
+
+def _chosen(name: str, rows: Rows, number: int, rng: random.Random, stratify: str | None) -> set[int]:
+    if stratify is None or not len(rows):
+        return set(rng.sample(range(len(rows)), number))
+    strata: dict[str, list[int]] = {}
+    for at, record in enumerate(rows):
+        strata.setdefault(repr(record.labels.get(stratify)), []).append(at)
+    if list(strata) == ["None"]:
+        raise ConfigError(f"blend: stratify: no row of {name} has the label {stratify!r}")
+    sizes = allocated({value: float(len(indices)) for value, indices in strata.items()}, number)
+    return {at for value, indices in strata.items() for at in rng.sample(indices, sizes[value])}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from datagen.errors import ConfigError
 from datagen.record import Record
-from datagen.text.rouge import NoveltyPool, tokenize
-from datagen.text.words import Scope, normal, scoped
+from datagen.text.rouge import NoveltyPool
+from datagen.text.words import Scope, normal, scoped, words
 
 logger = logging.getLogger("datagen")
 
@@ -21,18 +22,23 @@ def split(
     rng: random.Random,
     threshold: float | None = 0.7,
     scope: Scope = "instruction",
+    together: str | None = None,
 ) -> Iterator[Record]:
     """Every record, in order, with the label ``split``: ``train`` or ``test``. Holds all of them.
 
     ``test`` is a share below 1, or a number of rows. Rows with the same normalised text, or ROUGE-L F of at least
-    ``threshold`` (None: not looked at), are chained into clusters, and a cluster stays whole; so the test part may come
-    out smaller than asked, which the log then says.
+    ``threshold`` over words of any script (None: not looked at), or the same value of the label ``together`` (a
+    document, a seed task), are chained into clusters, and a cluster stays whole; so the test part may come out smaller
+    than asked, which the log then says.
     """
     held = list(records)
     if test < 0 or (test >= 1 and test != int(test)):
         raise ConfigError(f"split: test: {test} is neither a share below 1 nor a number of rows")
     wanted = round(test * len(held)) if test < 1 else min(int(test), len(held))
-    clusters = clustered([scoped(record, scope) for record in held], threshold)
+    groups = [record.labels.get(together) for record in held] if together else []
+    if together and held and all(group is None for group in groups):
+        raise ConfigError(f"split: together: no row has the label {together!r}")
+    clusters = clustered([scoped(record, scope) for record in held], threshold, groups)
     rng.shuffle(clusters)
     chosen: set[int] = set()
     for cluster in clusters:
@@ -47,8 +53,11 @@ def split(
         yield record.labelled(split="test" if at in chosen else "train")
 
 
-def clustered(texts: Sequence[str], threshold: float | None) -> list[list[int]]:
-    """Indices of texts that are near-duplicates of each other, directly or by way of others, in order of appearance."""
+def clustered(texts: Sequence[str], threshold: float | None, groups: Sequence[Any] = ()) -> list[list[int]]:
+    """Indices of texts that are near-duplicates of each other, directly or by way of others, in order of appearance.
+
+    Texts of one group (None: of none) count as near-duplicates.
+    """
     parent = list(range(len(texts)))
 
     def root(at: int) -> int:
@@ -64,11 +73,15 @@ def clustered(texts: Sequence[str], threshold: float | None) -> list[list[int]]:
         if twin != at:
             parent[root(at)] = root(twin)
         elif threshold is not None:
-            tokens = tokenize(text)
+            tokens = words(text)
             for near, _ in pool.neighbours(tokens):
                 parent[root(owners[near])] = root(at)
             pool.add(tokens)
             owners.append(at)
+    leaders: dict[str, int] = {}
+    for at, group in enumerate(groups):
+        if group is not None:
+            parent[root(at)] = root(leaders.setdefault(repr(group), at))
     clusters: dict[int, list[int]] = {}
     for at in range(len(texts)):
         clusters.setdefault(root(at), []).append(at)

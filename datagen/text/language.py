@@ -19,7 +19,7 @@ _BESIDE = re.compile(
     re.DOTALL,
 )
 _MARK = re.compile(r"[`<$@]|://|www\.")
-_SYMBOLS = dict.fromkeys(map(ord, "(){}[]<>=_/\\*+|&^%$#@~"))
+_SYMBOL = re.compile(r"[(){}\[\]<>=_/\\*+|&^%$#@~]")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _HAN, _KANA, _LETTER = re.compile(r"[\u3400-\u9fff]"), re.compile(r"[\u3040-\u30ff]"), re.compile(r"[^\W\d_]")
 _CODE_DENSITY = 0.12  # symbols a character, above which a line is read as code
@@ -54,8 +54,10 @@ def identify(text: str, expected: Collection[str] = ()) -> Language:
 def prose(text: str) -> str:
     """The text without code (fenced, inline, or lines that look like it), addresses, tags and formulas."""
     text = _UNPRINTABLE.sub(" ", text)
-    if _MARK.search(text):  # or the long search for nothing would cost as much as the identification
+    if _MARK.search(text):  # most texts hold neither these nor symbols, and the long search would cost as much as CLD2
         text = _BESIDE.sub(" ", text)
+    if ";" not in text and not _SYMBOL.search(text):
+        return text
     return "\n".join(line for line in text.splitlines() if not _is_code(line))
 
 
@@ -67,7 +69,7 @@ def known_languages() -> frozenset[str]:
 
 def _is_code(line: str) -> bool:
     ends_as_code = line.isascii() and line.rstrip().endswith((";", "{", "}"))
-    return ends_as_code or len(line) - len(line.translate(_SYMBOLS)) > _CODE_DENSITY * len(line)
+    return ends_as_code or len(_SYMBOL.findall(line)) > _CODE_DENSITY * len(line)
 
 
 def _detect(text: str, hint: str = "") -> Language:

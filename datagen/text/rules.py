@@ -26,6 +26,9 @@ Flawed = Literal[
 _REPEATED_ONE = re.compile(r"(?:^|\n)1\. [^\n]*(?:\n(?!2\.)[^\n]*)*?\n1\. ")
 _LIST_LINE = re.compile(r"\s*(?:[-*•+|#>]|\d{1,3}[.):])")
 _MIN_CUT_OFF_WORDS = 40
+_LINE_BYTES = (
+    16  # shorter ones are labels and closing brackets; in bytes, since fewer characters say as much in Chinese
+)
 
 
 class Flaw(NamedTuple):
@@ -101,14 +104,14 @@ class Keywords(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
 class Repetition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="rule", tag="repetition"):
     """Nothing said over and over: n-grams or lines that stood before, up to a share; a list that only counts 1.
 
-    Gopher (arXiv 2112.11446) measures both by characters and on web pages; here words, since answers are short. The
-    list is the one that FastChat drops for Vicuna.
+    Gopher (arXiv 2112.11446) measures both by characters and on web pages, and allows less; here words, since answers
+    are short, and songs have choruses. The list is the one that FastChat drops for Vicuna.
     """
 
     of: Scope = "answer"
     ngram: int = 5
-    max_ngram_share: float | None = 0.3
-    max_line_share: float | None = 0.3
+    max_ngram_share: float | None = 0.4
+    max_line_share: float | None = 0.5
     min_words: int = 30
     repeated_list: bool = True
 
@@ -119,7 +122,9 @@ class Repetition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
             return Flaw("repeated_list", {"matched": shape.group().strip()[:200]})
         if len(text) < 2 * self.min_words:
             return None
-        lines = [line.strip() for line in text.splitlines() if len(line) > 3]
+        lines = [
+            line for line in map(str.strip, text.splitlines()) if len(line.encode("utf-8", "replace")) >= _LINE_BYTES
+        ]
         share = _share_seen_before(lines)
         if self.max_line_share is not None and share > self.max_line_share:
             return _repeated("repeated_line", lines, share)
@@ -191,7 +196,7 @@ def _is_flawed(answer: str, given: str, why: str) -> bool:
     if why == "unfinished_answer":
         return answer.endswith(":") or answer.count("```") % 2 == 1
     last = answer[answer.rfind("\n") + 1 :]
-    is_prose = len(last.split()) > 10 and not _LIST_LINE.match(last) and "```" not in answer
+    is_prose = len(last.split()) > 10 and "#" not in last and not _LIST_LINE.match(last) and "```" not in answer
     return is_prose and answer[-1].isalnum() and len(answer.split()) >= _MIN_CUT_OFF_WORDS and ". " in answer
 
 

@@ -35,6 +35,12 @@ async def test_the_better_answer_comes_first(llm: Open) -> None:
     assert found.parents == (pair("bad", "good").id,)
 
 
+async def test_the_difference_in_length_is_the_winner_s(llm: Open) -> None:
+    (turned,) = await compare(pair("bad and long", "good"), llm=llm(fair))
+    (straight,) = await compare(pair("good, and long", "bad"), llm=llm(fair))
+    assert [found.labels["length_difference"] for found in (turned, straight)] == [-2, 2]
+
+
 async def test_a_pair_in_the_right_order_keeps_its_id(llm: Open) -> None:
     (found,) = await compare(pair("good", "bad"), llm=llm(fair))
     assert found.id == pair("good", "bad").id

@@ -96,6 +96,8 @@ async def test_no_answer_is_not_rated_and_an_unknown_aspect_is_the_user_s_mistak
     assert reason(found) == "rate:no_answer"
     with pytest.raises(ConfigError, match="aspects"):
         await rate(several("good"), llm=llm(rates), rng=random.Random(0), aspects=("beauty",))
+    with pytest.raises(ConfigError, match="name at least one"):
+        await rate(several("good"), llm=llm(rates), rng=random.Random(0), aspects=())
 
 
 async def test_a_ranking_puts_the_best_first(llm: Open) -> None:
@@ -157,6 +159,25 @@ async def test_what_cannot_be_ranked_is_not_asked_about(llm: Open) -> None:
     assert opened.stats.calls == 0
 
 
+async def test_answers_with_the_same_text_are_shown_once_and_share_their_score(llm: Open) -> None:
+    seen: list[int] = []
+
+    def watched(messages: Sequence[Message], sampling: Sampling, sample: int) -> str:
+        seen.append(len(shown(messages)))
+        return ranks(messages, sampling, sample)
+
+    (found,) = await rank(several("poor", "good", "poor", "fair"), llm=llm(watched), rng=random.Random(0))
+    assert [(answer.content, answer.scores["rank"]) for answer in found.answers] == [
+        ("good", 1.0),
+        ("fair", 0.5),
+        ("poor", 0.0),
+        ("poor", 0.0),
+    ]
+    assert seen == [3, 3]
+    (found,) = await rate(several("poor", "good", "poor"), llm=llm(rates), rng=random.Random(0))
+    assert [answer.scores["rating"] for answer in found.answers] == [1, 4, 1]
+
+
 async def test_the_pointwise_layout_grades_each_answer_alone(llm: Open, tmp_path: Path) -> None:
     path = tmp_path / "alone.j2"
     path.write_text("---\nlayout: pointwise\ngrade: grade/accuracy\n---\n@@ user\nunused\n")
@@ -209,6 +230,8 @@ def test_a_pair_names_its_parent_and_keeps_margin_and_length() -> None:
 
 
 def test_a_tie_is_said() -> None:
+    twice = Record((Message("user", "Q"),), (*scored(one=4, two=1).answers, Answer("one").scored("rating", 4)))
+    assert "tied_best" not in paired(twice).labels
     assert reason(paired(scored(one=4, two=4))) == "binarise:tie"
     found = paired(scored(one=4, two=4, three=1))
     assert found.labels["tied_best"] == 2

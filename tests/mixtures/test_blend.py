@@ -47,10 +47,48 @@ def test_a_source_too_small_gives_all_it_has_and_the_log_says_so(caplog: pytest.
 
 
 def test_repeating_goes_through_all_rows_before_any_comes_again() -> None:
-    records = mixed(shares={"a": 0.5, "b": 0.5}, size=140, repeat=True)
+    records = mixed(shares={"a": 0.5, "b": 0.5}, size=140, allow_repeats=True)
     assert counts(records) == {"a": 70, "b": 70}
     times = Counter(record.id for record in records if record.labels["mixture"] == "b")
     assert sorted(times.values()) == [2] * 20 + [3] * 10
+
+
+def test_repeats_are_labelled_and_the_log_counts_them(caplog: pytest.LogCaptureFixture) -> None:
+    records = mixed(shares={"a": 0.5, "b": 0.5}, size=140, allow_repeats=True)
+    assert Counter(record.labels.get("repeat") for record in records) == {None: 100, 1: 30, 2: 10}
+    assert "b: 70 rows wanted, 30 there: 40 are repeats" in caplog.text
+
+
+def test_counts_are_met_and_a_source_without_one_gives_nothing() -> None:
+    assert counts(mixed(counts={"a": 7, "b": 30})) == {"a": 7, "b": 30}
+    assert counts(mixed(counts={"b": 3})) == {"b": 3}
+    assert counts(mixed(counts={"b": 40}, allow_repeats=True)) == {"b": 40}
+
+
+def test_a_temperature_flattens_the_lengths() -> None:
+    assert counts(mixed(temperature=1, size=40)) == {"a": 30, "b": 10}
+    assert counts(mixed(temperature=2, size=41)) == {"a": 26, "b": 15}  # square roots of 90 and 30: 1.732 to 1
+    assert counts(mixed(temperature=1000, size=40)) == {"a": 20, "b": 20}
+    assert counts(mixed(temperature=1000)) == {"a": 30, "b": 30}
+
+
+def test_caps_bound_what_counts_and_what_is_given(caplog: pytest.LogCaptureFixture) -> None:
+    assert counts(mixed(caps=40)) == {"a": 40, "b": 30}
+    assert counts(mixed(caps={"a": 10})) == {"a": 10, "b": 30}
+    assert counts(mixed(caps={"a": 0})) == {"b": 30}
+    assert counts(mixed(caps={"a": 10}, shares={"a": 1, "b": 1})) == {"a": 10, "b": 10}
+    assert counts(mixed(caps={"a": 10}, counts={"a": 20, "b": 5})) == {"a": 10, "b": 5}
+    assert "a: 20 rows wanted, its cap is 10" in caplog.text
+
+
+def test_strata_keep_their_shares_in_every_source() -> None:
+    rows = {name: [instruction(f"{name}{n}", labels={"topic": n % 3 == 0}) for n in range(90)] for name in "ab"}
+    for seed in range(5):
+        found = list(blend(rows, size=40, stratify="topic", rng=random.Random(seed)))
+        drawn = Counter((record.labels["mixture"], record.labels["topic"]) for record in found)
+        assert drawn == {("a", True): 7, ("a", False): 13, ("b", True): 7, ("b", False): 13}
+    with pytest.raises(ConfigError, match="no row of a has the label 'subject'"):
+        list(blend(rows, size=40, stratify="subject", rng=random.Random(0)))
 
 
 def test_the_same_seed_gives_the_same_rows() -> None:
@@ -59,13 +97,26 @@ def test_the_same_seed_gives_the_same_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shares", "message"), [({"c": 1}, "'c' is no source; allowed: a, b"), ({"a": -1}, "not negative")]
+    ("options", "message"),
+    [
+        ({"shares": {"c": 1}}, "shares: 'c' is no source; allowed: a, b"),
+        ({"counts": {"c": 1}}, "counts: 'c' is no source"),
+        ({"caps": {"c": 1}}, "caps: 'c' is no source"),
+        ({"shares": {"a": -1}}, "not negative"),
+        ({"shares": {"a": float("nan")}}, "not negative"),
+        ({"counts": {"a": -1}}, "counts: a: -1 is negative"),
+        ({"caps": -1}, "caps: -1 is negative"),
+        ({"size": -1}, "size: -1 is negative"),
+        ({"temperature": 0}, "temperature: 0 is not above 0"),
+        ({"counts": {"a": 1}, "size": 3}, "counts and size: give one"),
+        ({"shares": {"a": 1}, "temperature": 2}, "shares and temperature: give one"),
+    ],
 )
-def test_impossible_shares_are_refused(shares: dict[str, float], message: str) -> None:
+def test_impossible_mixtures_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        mixed(shares=shares)
+        mixed(**options)
 
 
 def test_empty_sources_give_nothing() -> None:
-    assert list(blend({"a": []}, rng=random.Random(0), shares={"a": 1}, size=5, repeat=True)) == []
+    assert list(blend({"a": []}, rng=random.Random(0), shares={"a": 1}, size=5, allow_repeats=True)) == []
     assert list(blend({"a": []}, rng=random.Random(0))) == []

@@ -37,6 +37,21 @@ def test_clusters_chain_and_exact_twins_join_whatever_their_case() -> None:
     assert clustered(chain, None) == [[0], [1], [2], [3, 4]]
 
 
+def test_near_duplicates_in_other_scripts_stay_together_too() -> None:
+    assert clustered(["写一首关于春天的诗", "写一首关于春天的歌", "解释一下光合作用"], 0.7) == [[0, 1], [2]]
+
+
+def test_rows_with_one_label_stay_together() -> None:
+    records = [instruction(text, labels={"page": at // 4} if at < 200 else {}) for at, text in enumerate(TEXTS)]
+    for seed in range(3):
+        found = list(split(records, test=0.3, rng=random.Random(seed), threshold=None, together="page"))
+        parts = [record.labels["split"] for record in found]
+        assert all(len(set(parts[at : at + 4])) == 1 for at in range(0, 200, 4))
+        assert len(set(parts[200:])) == 2
+    with pytest.raises(ConfigError, match="no row has the label 'pages'"):
+        list(split(records, rng=random.Random(0), together="pages"))
+
+
 def test_one_big_cluster_is_trained_on_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
     found = list(split([instruction("same")] * 9, test=3, rng=random.Random(0)))
     assert {record.labels["split"] for record in found} == {"train"}

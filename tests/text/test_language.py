@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("pycld2")
+from datagen.errors import ConfigError
 from datagen.text.language import identify, known_languages, prose
 
 needs_data = pytest.mark.skipif(
@@ -59,12 +61,18 @@ def test_mixed_text_shows_its_shares() -> None:
 def test_a_doubtful_text_is_given_to_the_expected_language_and_a_clear_one_is_not() -> None:
     assert not identify("ok").certain
     assert identify("ok", expected=["en"]).code == "en"
-    assert identify("Wie backe ich Brot ohne einen Ofen?", expected=["en"]).code == "de"
+    assert identify("Jeg kan godt lide brød og smør om morgenen.", expected=["no"]).code == "da"
 
 
 def test_every_code_that_comes_out_is_a_known_one() -> None:
     assert {"en", "de", "zh", "he", "id", "sw"} <= known_languages()
     assert not {"", "un", "iw", "zh-Hant"} & known_languages()
+
+
+def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pycld2", None)
+    with pytest.raises(ConfigError, match=r"pip install 'datagen\[language\]'"):
+        identify("Hello there")
 
 
 @given(st.text())
