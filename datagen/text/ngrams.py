@@ -19,16 +19,17 @@ Unit = Literal["word", "character"]
 
 # Signs that tell formulas, code and headings apart; what merely ends a sentence or stresses a word is left out.
 _SIGNS = "+=<>%/^#"
-_WORD = re.compile(rf"(?:[{re.escape(_SIGNS)}]|[^\W{UNSPACED}])+|[{UNSPACED}]")
-_ASCII = bytes(byte if _WORD.fullmatch(chr(byte).lower()) and byte < 128 else 32 for byte in range(256))
+_ASCII = bytes(byte if byte >= 128 or chr(byte).isalnum() or chr(byte) in _SIGNS + "_" else 32 for byte in range(256))
+_BREAK = re.compile(rf"[^\w\x00-\x7f{UNSPACED}]+")
+_ALONE = re.compile(rf"[{UNSPACED}]")
 _MARGIN = 1e-9
 
 
 def word_bytes(text: str) -> bytes:
     """Case-folded words in UTF-8, parted by spaces: runs of letters, digits and signs, or one unspaced character."""
-    if text.isascii():
-        return text.lower().encode().translate(_ASCII)
-    return " ".join(_WORD.findall(text.casefold())).encode("utf-8", "surrogatepass")
+    if not text.isascii():
+        text = _ALONE.sub(r" \g<0> ", _BREAK.sub(" ", text.casefold()))
+    return text.lower().encode("utf-8", "surrogatepass").translate(_ASCII)
 
 
 def characters(text: str) -> str:
