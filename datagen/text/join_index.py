@@ -27,7 +27,9 @@ class JoinIndex:
     def __init__(self, kind: int, threshold: float) -> None:
         _ready()
         bound = threshold if kind == LISTS else 2 * threshold / (1 + threshold)
-        self._state = _state(kind, bound, threshold, rows=2048, tokens=2**16, wide=2**13, entries=2**15, vocabulary=2**14)
+        self._state = _state(
+            kind, bound, threshold, rows=2048, tokens=2**16, wide=2**13, entries=2**15, vocabulary=2**14
+        )
 
     def fill(self, flat: Ints, ends: Ints) -> None:
         """Add rows."""
