@@ -83,10 +83,10 @@ class _Index:
         self._runs: dict[str, list[int]] = {}
         self._sizes: set[int] = set()
         for at, ((text, _), tokens) in enumerate(zip(self._items, self._tokens, strict=True)):
-            self._prompts.setdefault(normal(text), at)
+            self._prompts.setdefault(normal(text, tokens), at)
             if (n := min(ngram, len(tokens))) >= min(_MIN_RUN, ngram):
                 self._sizes.add(n)
-                for run in dict.fromkeys(_runs(tokens, n)):
+                for run in _runs(tokens, n):
                     self._runs.setdefault(run, []).append(at)
         self._screen = _screen(self._tokens, ngram)
         self._pool = None if rouge is None else _pool([text for text, _ in self._items], rouge)

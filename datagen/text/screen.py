@@ -16,11 +16,10 @@ from itertools import accumulate
 import numpy as np
 
 from datagen.text import screen_kernel as kernel
-from datagen.text.words import UNSPACED
+from datagen.text.words import UNSPACED, spaced
 
 _KEPT = kernel.SIGNS + b"_"
 _ASCII = bytes(byte if byte >= 128 or chr(byte).isalnum() or byte in _KEPT else 32 for byte in range(256))
-_BREAK = re.compile(rf"[^\w\x00-\x7f{UNSPACED}]+")
 _ALONE = re.compile(rf"[{UNSPACED}]|\d+")
 
 
@@ -39,7 +38,7 @@ class Screen:
         self._sieve = np.zeros(max(1, len(self._table) // 16), np.uint64)
         seen = np.zeros(len(lengths), np.bool_)
         for words, size in runs:
-            counts = [1 if word.isalpha() and word.isascii() else _count(word) for word in words]
+            counts = [1 if word.isascii() and (word.isalpha() or word.isdigit()) else _count(word) for word in words]
             offsets = np.fromiter(accumulate(counts, initial=0), np.int64, len(words) + 1)
             begins = offsets[: len(offsets) - size]
             kinds = np.searchsorted(lengths, offsets[size:] - begins, side="right") - 1
@@ -61,9 +60,7 @@ class Screen:
 
 def _pieces(text: str) -> bytes:
     """Pieces parted by spaces, but for ASCII digits that touch letters: the kernel parts those."""
-    if not text.isascii():
-        text = _ALONE.sub(r" \g<0> ", _BREAK.sub(" ", text.casefold()))
-    return text.lower().encode("utf-8", "surrogatepass").translate(_ASCII)
+    return spaced(text, _ALONE).encode("utf-8", "surrogatepass").translate(_ASCII)
 
 
 def _count(word: str) -> int:
