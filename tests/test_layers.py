@@ -36,6 +36,8 @@ HEAVY_AT_IMPORT = {
     "datagen.text.join_kernel",
     "datagen.text.ngrams_numba",
     "datagen.text.rouge_numba",
+    "datagen.text.screen",
+    "datagen.text.screen_kernel",
 }
 MODULES = {
     ".".join(("datagen", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path

@@ -27,7 +27,9 @@ class JoinIndex:
     def __init__(self, kind: int, threshold: float) -> None:
         _ready()
         bound = threshold if kind == LISTS else 2 * threshold / (1 + threshold)
-        self._state = _state(kind, bound, threshold, rows=256, tokens=4096, wide=2048, entries=4096, vocabulary=4096)
+        self._state = _state(
+            kind, bound, threshold, rows=2048, tokens=2**16, wide=2**13, entries=2**15, vocabulary=2**14
+        )
 
     def fill(self, flat: Ints, ends: Ints) -> None:
         """Add rows."""
@@ -101,8 +103,11 @@ def _ready() -> None:
 
 
 def _room(capacity: int, used: int, extra: int) -> int:
-    """More where it is short: a slot of postings that moves takes up to twice of what is used."""
-    return 2 * capacity + 4 * extra if 3 * used + 4 * extra + 4 > capacity else capacity
+    """More where it is short: a slot of postings that moves takes up to twice of what is used.
+
+    Four times, since making room costs as much as adding all rows once; memory not yet written to costs nothing.
+    """
+    return 4 * capacity + 4 * extra if 3 * used + 4 * extra + 4 > capacity else capacity
 
 
 def _state(
@@ -120,7 +125,7 @@ def _state(
         wide=np.empty(wide, np.uint64),
         wide_at=np.empty(rows, np.int64),
         stamp=np.zeros(rows, np.int64),
-        slots=np.zeros((1 << max(rows, entries // 8).bit_length(), 3), np.int64),
+        slots=np.zeros((1 << max(rows, entries // 16).bit_length(), 3), np.int64),
         entries=np.empty((entries, 3), np.int32),
         narrows=np.empty(entries, np.uint64),
         counts=np.zeros(vocabulary, np.int32),

@@ -13,22 +13,20 @@ from typing import Literal, Protocol
 
 from datagen.errors import ConfigError
 from datagen.text.engine import Engine, Near, numba_is_wanted
-from datagen.text.words import UNSPACED
+from datagen.text.words import UNSPACED, spaced
 
 Unit = Literal["word", "character"]
 
 # Signs that tell formulas, code and headings apart; what merely ends a sentence or stresses a word is left out.
 _SIGNS = "+=<>%/^#"
-_WORD = re.compile(rf"(?:[{re.escape(_SIGNS)}]|[^\W{UNSPACED}])+|[{UNSPACED}]")
-_ASCII = bytes(byte if _WORD.fullmatch(chr(byte).lower()) and byte < 128 else 32 for byte in range(256))
+_ASCII = bytes(byte if byte >= 128 or chr(byte).isalnum() or chr(byte) in _SIGNS + "_" else 32 for byte in range(256))
+_ALONE = re.compile(rf"[{UNSPACED}]")
 _MARGIN = 1e-9
 
 
 def word_bytes(text: str) -> bytes:
     """Case-folded words in UTF-8, parted by spaces: runs of letters, digits and signs, or one unspaced character."""
-    if text.isascii():
-        return text.lower().encode().translate(_ASCII)
-    return " ".join(_WORD.findall(text.casefold())).encode("utf-8", "surrogatepass")
+    return spaced(text, _ALONE).encode("utf-8", "surrogatepass").translate(_ASCII)
 
 
 def characters(text: str) -> str:

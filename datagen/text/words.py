@@ -16,19 +16,31 @@ _WORD = re.compile(
     rf"\d+(?:[.,:]\d+)+|[^\W{UNSPACED}]+|[{UNSPACED}]|!=|(?<=\d)!|(?<=\w)\#|[+*/=<>^%×÷]|(?<![^\W\d_])-(?![^\W\d_])"
 )
 
+_FOREIGN = re.compile(r"[^\x00-\x7f]+")
+_NO_WORD = re.compile(rf"[^\w{UNSPACED}]+")
+
 
 def words(text: str) -> list[str]:
     """Case-folded words, numbers and operators."""
     return _WORD.findall(text.casefold())
 
 
-def normal(text: str) -> str:
-    """Words joined by a space; a text without any (emoji, say) keeps its own characters.
+def normal(text: str, tokens: list[str] | None = None) -> str:
+    """Words joined by a space; a text without any (emoji, say) keeps its own characters. ``tokens``: its words.
 
     >>> normal("  What is 3 + 4?! ") == normal("what is 3 + 4")
     True
     """
-    return " ".join(words(text)) or " ".join(text.split())
+    return " ".join(words(text) if tokens is None else tokens) or " ".join(text.split())
+
+
+def spaced(text: str, alone: re.Pattern[str]) -> str:
+    """Lower case; beyond ASCII what is ``alone`` stands between spaces, and what is no word becomes one."""
+
+    def parted(run: re.Match[str]) -> str:
+        return alone.sub(r" \g<0> ", _NO_WORD.sub(" ", run[0]))
+
+    return (text if text.isascii() else _FOREIGN.sub(parted, text.casefold())).lower()
 
 
 def scoped(record: Record, scope: Scope) -> str:

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import importlib.util
 import random
+import re
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from datagen.errors import ConfigError
-from datagen.text import ngrams
 from datagen.text.engine import Engine
 from datagen.text.ngrams import Unit, jaccard_pool, word_bytes
+from datagen.text.words import UNSPACED
 
 ENGINES: list[Engine] = ["portable", *(["numba"] if importlib.util.find_spec("numba") else [])]
 _WORDS = st.lists(st.sampled_from(["a", "b", "c", "D", "the", "+", "写", "é"]), max_size=25).map(" ".join)
@@ -84,9 +85,10 @@ def test_a_tie_with_the_threshold_is_a_duplicate() -> None:
         assert jaccard_pool(0.7000001, "word", 1, engine).admit([one, other]) == [None, None]
 
 
-@given(st.text(st.characters(max_codepoint=127)))
-def test_the_words_of_ascii_text_are_those_of_any_text(text: str) -> None:
-    assert word_bytes(text).split() == [word.encode() for word in ngrams._WORD.findall(text.casefold())]
+@given(st.text() | st.text(st.characters(max_codepoint=127)) | st.text(st.sampled_from("aZ_ '’“é写ไทย+#İßΣ\ud800٣")))
+def test_words_are_runs_of_letters_digits_and_signs_or_unspaced_characters(text: str) -> None:
+    word = rf"(?:[{re.escape('+=<>%/^#')}]|[^\W{UNSPACED}])+|[{UNSPACED}]"
+    assert word_bytes(text).decode("utf-8", "surrogatepass").split() == re.findall(word, text.casefold())
 
 
 def test_words_of_a_script_without_spaces_are_its_characters_and_signs_stay() -> None:

@@ -1,0 +1,264 @@
+"""The exact dedup filters beside what else does the same: time ratios in one run, on real rows, gated on equal results.
+
+1. ROUGE-L novelty (``--pool alpaca`` or ``stream``): our pool in both engines, rapidfuzz over all pairs, `rouge_score`.
+   The reference is sampled: its seconds a pair on random pairs (seed 0), times the pairs that the filter must look at.
+2. Word 5-gram Jaccard at 0.7: our join, and rensa and datasketch (MinHash, 128 permutations, LSH) where installed, with
+   their recall and precision against our pairs, which are checked against all pairs on the first 2,000 rows.
+3. Decontamination against GSM8K and BBH: ours, and a set of tuples in Python, counting rows by the same rule.
+
+Run: .venv/bin/python benchmarks/dedup.py DATA [--rows 52002] [--parts rouge,ngram,decontaminate] [--pool alpaca]
+DATA holds alpaca_52k/alpaca_data.json, pools/stream.json, gsm8k/test.jsonl and bbh/*.json. CPU seconds of one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import resource
+import time
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TypeVar
+
+from datagen.filters.decontaminate import decontaminate
+from datagen.filters.duplicates import Pool
+from datagen.record import Record, instruction
+from datagen.text.ngrams import jaccard_pool, ngrams
+from datagen.text.rouge import NoveltyPool, tokenize
+from datagen.text.words import words
+
+T = TypeVar("T")
+Near = tuple[int, float]
+BLOCK = 1024
+
+
+def timed(work: Callable[[], T], *, times: int = 1) -> tuple[float, T]:
+    """CPU seconds, the least of so many times, and what the work gave."""
+    least = float("inf")
+    for _ in range(times):
+        started = time.process_time()
+        result = work()
+        least = min(least, time.process_time() - started)
+    return least, result
+
+
+def alpaca(data: Path) -> list[dict[str, str]]:
+    rows: list[dict[str, str]] = json.loads((data / "alpaca_52k/alpaca_data.json").read_text())
+    return rows
+
+
+def admit(pool: NoveltyPool | Pool, items: Sequence[T]) -> list[Near | None]:
+    return [near for at in range(0, len(items), BLOCK) for near in pool.admit(items[at : at + BLOCK])]  # type: ignore[arg-type]
+
+
+def rouge(data: Path, rows: int, pool: str) -> None:
+    stream = pool == "stream"
+    everything = (
+        json.loads((data / "pools/stream.json").read_text()) if stream else (r["instruction"] for r in alpaca(data))
+    )
+    texts = list(everything)[:rows]
+    admit(NoveltyPool(0.7, "numba"), [["warm"]])
+    tokenising, lists = timed(lambda: [tokenize(text) for text in texts])
+    by_regex, _ = timed(lambda: [re.findall("[a-z0-9]+", text.lower()) for text in texts])
+    ours = NoveltyPool(0.7, "numba")
+    joining, verdicts = timed(lambda: admit(ours, lists))
+    total = tokenising + joining
+    pairs = pairs_looked_at(verdicts)
+    print(f"rouge, {pool}, {len(texts):,} rows, {verdicts.count(None):,} kept, {pairs:.3g} pairs")
+    print(
+        f"  ours: tokens {tokenising:.2f} s, join {joining:.2f} s, in all {total / by_regex:.1f} times the"
+        f" {by_regex:.2f} s of re.findall"
+    )
+    queries = random.Random(0).sample(lists, min(2000, len(lists)))
+    searching, _ = timed(lambda: [ours.nearest(one) for one in queries])
+    adding, _ = timed(lambda: [ours.add(one) for one in queries])
+    closest, _ = timed(lambda: [ours.closest(one) for one in queries])
+    each = [seconds / len(queries) * 1e6 for seconds in (searching, adding, closest)]
+    print("  one row: nearest {:.0f} us, add {:.0f} us, closest however far {:.0f} us".format(*each))
+    portable, same = timed(lambda: admit(NoveltyPool(0.7, "portable"), lists))
+    print(f"  without numba: {portable:.1f} s; same decisions and floats: {same == verdicts}")
+    kept = [one for one, near in zip(lists, verdicts, strict=True) if near is None]
+    a_pair, sampled = rapidfuzz_pair_s(kept)
+    print(
+        f"  rapidfuzz, all pairs (extrapolated from {sampled:,} pairs): {a_pair * pairs:.1f} s,"
+        f" ratio {a_pair * pairs / total:.0f}"
+    )
+    if find_spec("rouge_score"):
+        a_pair, sampled = reference_pair_s(kept)
+        ratio = a_pair * pairs / total
+        print(f"  rouge_score (extrapolated from {sampled:,} pairs): {a_pair * pairs:,.0f} s, ratio {ratio:,.0f}")
+
+
+def pairs_looked_at(verdicts: Sequence[Near | None]) -> int:
+    """Each row against all that was kept before it."""
+    kept = pairs = 0
+    for near in verdicts:
+        pairs += kept
+        kept += near is None
+    return pairs
+
+
+def rapidfuzz_pair_s(lists: list[list[str]]) -> tuple[float, int]:
+    from rapidfuzz import process
+    from rapidfuzz.distance import LCSseq
+
+    ids: dict[str, int] = {}
+    packed = ["".join(chr(ids.setdefault(token, len(ids) + 1)) for token in one) for one in lists]
+    rng = random.Random(0)
+    queries = rng.sample(packed, min(200, len(packed)))
+    seconds, _ = timed(lambda: process.cdist(queries, packed, scorer=LCSseq.similarity, workers=1))
+    return seconds / len(queries) / len(packed), len(queries) * len(packed)
+
+
+def reference_pair_s(lists: list[list[str]]) -> tuple[float, int]:
+    """The part of rouge_score that both original filters call, on tokens: what costs nearly all of their time."""
+    from rouge_score import rouge_scorer
+
+    rng = random.Random(0)
+    pairs = [(rng.choice(lists), rng.choice(lists)) for _ in range(6000)]
+    seconds, _ = timed(lambda: [rouge_scorer._score_lcs(one, other) for one, other in pairs])
+    return seconds / len(pairs), len(pairs)
+
+
+def ngram(data: Path, rows: int, _: str) -> None:
+    rng = random.Random(0)
+    texts = edited([f"{r['instruction']}\n{r['input']}\n{r['output']}" for r in alpaca(data)], rows, rng)
+    admit(jaccard_pool(0.7, "word", 5, "numba"), ["warm"])
+    ours, verdicts = timed(lambda: admit(jaccard_pool(0.7, "word", 5, "numba"), texts))
+    print(f"ngram, {len(texts):,} rows, {len(texts) - verdicts.count(None):,} dropped: {len(texts) / ours:,.0f} rows/s")
+    few = texts[:2000]
+    print(f"  2,000 rows as by brute force: {brute_force(few) == verdicts[: len(few)]}")
+    portable, same = timed(lambda: admit(jaccard_pool(0.7, "word", 5, "portable"), texts))
+    print(f"  without numba {len(texts) / portable:,.0f} rows/s, same decisions and floats: {same == verdicts}")
+    sets = [[" ".join(map(str, gram)) for gram in ngrams(text, "word", 5)] for text in texts]
+    for name, peer in (("rensa", rensa_pairs), ("datasketch", datasketch_pairs)):
+        if not find_spec(name):
+            print(f"  {name}: not installed")
+            continue
+        shingling, _ = timed(lambda: [word_shingles(text) for text in texts])
+        seconds, found = timed(lambda peer=peer: peer(sets))  # type: ignore[misc]
+        truth = {(i, j) for i, j in found if jaccard(sets[i], sets[j]) >= 0.7}
+        paired = {at for pair in truth for at in pair}
+        missed = sum(near is not None and at not in paired for at, near in enumerate(verdicts))
+        total = shingling + seconds
+        print(
+            f"  {name}: {len(texts) / total:,.0f} rows/s ({shingling:.1f} s of it Python shingles), ratio"
+            f" {total / ours:.1f}; precision {len(truth) / max(1, len(found)):.3f},"
+            f" rows dropped by us that it pairs with none: {missed}"
+        )
+
+
+def edited(texts: list[str], rows: int, rng: random.Random) -> list[str]:
+    """Every sixth row a copy of an earlier one with up to a tenth of its words changed."""
+    made = texts[: rows - rows // 6]
+    for _ in range(rows // 6):
+        parts = rng.choice(texts[: rows - rows // 6]).split()
+        for _ in range(rng.randrange(1 + len(parts) // 10)):
+            parts[rng.randrange(len(parts))] = rng.choice(("one", "other", "word"))
+        made.append(" ".join(parts))
+    rng.shuffle(made)
+    return made
+
+
+def word_shingles(text: str) -> list[str]:
+    tokens = text.lower().split()
+    return [" ".join(tokens[at : at + 5]) for at in range(max(1, len(tokens) - 4))]
+
+
+def jaccard(one: Sequence[str], other: Sequence[str]) -> float:
+    a, b = set(one), set(other)
+    return len(a & b) / len(a | b) if a | b else 0.0
+
+
+def brute_force(texts: list[str]) -> list[Near | None]:
+    kept: list[set[tuple[object, ...]]] = []
+    verdicts: list[Near | None] = []
+    for text in texts:
+        grams = ngrams(text, "word", 5)
+        scores = [len(grams & one) / len(grams | one) if grams and one else 0.0 for one in kept]
+        best = max(scores, default=0.0)
+        verdicts.append((scores.index(best), best) if best >= 0.7 else None)
+        kept += [grams] if best < 0.7 else []
+    return verdicts
+
+
+def rensa_pairs(sets: list[list[str]]) -> set[tuple[int, int]]:
+    from rensa import RMinHash, RMinHashLSH
+
+    lsh, pairs = RMinHashLSH(threshold=0.7, num_perm=128, num_bands=32), set()
+    for at, one in enumerate(sets):
+        sketch = RMinHash(num_perm=128, seed=0)
+        sketch.update(one)
+        pairs |= {(other, at) for other in lsh.query(sketch)}
+        lsh.insert(at, sketch)
+    return pairs
+
+
+def datasketch_pairs(sets: list[list[str]]) -> set[tuple[int, int]]:
+    from datasketch import MinHash, MinHashLSH
+
+    lsh, pairs = MinHashLSH(threshold=0.7, num_perm=128), set()
+    for at, sketch in enumerate(MinHash.generator([[t.encode() for t in one] for one in sets], num_perm=128)):
+        pairs |= {(other, at) for other in lsh.query(sketch)}
+        lsh.insert(at, sketch)
+    return pairs
+
+
+def contamination(data: Path, rows: int, _: str) -> None:
+    items = [json.loads(line)["question"] for line in (data / "gsm8k/test.jsonl").read_text().splitlines()]
+    for path in sorted((data / "bbh").glob("*.json")):
+        items += [example["input"] for example in json.loads(path.read_text())["examples"]]
+    benchmark = [instruction(item) for item in items]
+    records = [instruction(f"{r['instruction']}\n{r['input']}", r["output"]) for r in alpaca(data)[:rows]]
+    rng, lengths = random.Random(0), {}
+    for at in range(0, len(records), 100):
+        tokens = words(rng.choice(items))
+        lengths[at] = len(tokens)
+        begin = rng.randrange(max(1, len(tokens) - 12))
+        records[at] = instruction(f"{records[at].instruction} {' '.join(tokens[begin : begin + 13])}")
+    list(decontaminate(records[:1], against=benchmark[:1]))
+    for n in (8, 13):
+        empty, _ = timed(lambda n=n: list(decontaminate(records[:1], against=benchmark, ngram=n, scope="all")), times=2)  # type: ignore[misc]
+        ours, out = timed(lambda n=n: list(decontaminate(records, against=benchmark, ngram=n, scope="all")), times=2)  # type: ignore[misc]
+        index, known = timed(lambda n=n: {g for item in items for g in grams(item, n)})  # type: ignore[misc]
+        plain, flags = timed(lambda n=n, known=known: [plainly(r, known, n) for r in records])  # type: ignore[misc]
+        dropped = [r.dropped is not None for r in out]
+        missed = sum(flag and not drop for flag, drop in zip(flags, dropped, strict=True))
+        planted = [at for at, length in lengths.items() if length >= 5]
+        print(
+            f"decontaminate, n={n}, {len(records):,} rows, {len(items):,} items: index {empty:.2f} s, then"
+            f" {len(records) / (ours - empty):,.0f} rows/s; tuples: {index:.2f} s, {len(records) / plain:,.0f} rows/s;"
+            f" ratio {plain / (ours - empty):.1f}, whole {(index + plain) / ours:.1f}\n  dropped {sum(dropped)}, by"
+            f" tuples {sum(flags)}, missed {missed}; planted {len(planted)}, found {sum(dropped[at] for at in planted)}"
+        )
+
+
+def grams(text: str, n: int) -> list[tuple[str, ...]]:
+    tokens = words(text)
+    return [tuple(tokens[at : at + n]) for at in range(len(tokens) - n + 1)]
+
+
+def plainly(record: Record, known: set[tuple[str, ...]], n: int) -> bool:
+    return any(gram in known for gram in grams(f"{record.instruction}\n{record.answer}", n))
+
+
+PARTS = {"rouge": rouge, "ngram": ngram, "decontaminate": contamination}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--rows", type=int, default=52_002)
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--pool", choices=["alpaca", "stream"], default="alpaca")
+    options = parser.parse_args()
+    for part in options.parts.split(","):
+        PARTS[part](options.data, options.rows, options.pool)
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
