@@ -25,10 +25,10 @@ from datagen.text.tasks import instance_flaws
 
 
 class Solved(NamedTuple):
-    """A task, labelled with what it is, and what the LLM replied when asked for instances."""
+    """A task, labelled with what it is, and what the LLM replied when asked for instances, if it had to be."""
 
     task: Record
-    reply: Reply | LLMError
+    reply: Reply | LLMError | None
     parse: Callable[[str], list[Instance]]
 
 
@@ -43,8 +43,10 @@ class Solving:
     most: int
 
     async def solve(self, task: Record) -> Solved:
-        """Ask for a task's instances. Raises ``ConfigError`` where a prompt names a parser that does not fit."""
+        """Ask for a task's instances, unless it came with one. Raises ``ConfigError`` where a parser does not fit."""
         classified, parse = task, self._parser(self.input_first)
+        if task.answers:
+            return Solved(task, None, parse)
         try:
             is_classification = await self._is_classification(task)
             if is_classification is not None:
@@ -70,6 +72,8 @@ class Solving:
     def records(self, solved: Solved, rng: random.Random) -> list[Record]:
         """One record for each instance in the reply, cleaned; the task itself, dropped, where there is none."""
         task, reply, parse = solved
+        if reply is None:
+            return [task]
         if isinstance(reply, LLMError):
             return [task.drop(f"self_instruct:{reply.reason}", error=str(reply))]
         found = parse(reply.text)
