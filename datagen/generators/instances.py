@@ -26,10 +26,10 @@ from datagen.text.tasks import instance_flaws
 
 
 class Solved(NamedTuple):
-    """A task, labelled with what it is, and what the LLM replied when asked for instances, in which requests."""
+    """A task, labelled with what it is; the reply that holds its instances, if it had to be asked, and the calls made."""
 
     task: Record
-    reply: Reply | LLMError
+    reply: Reply | LLMError | None
     parse: Callable[[str], list[Instance]]
     calls: list[str]
 
@@ -45,8 +45,10 @@ class Solving:
     most: int
 
     async def solve(self, task: Record) -> Solved:
-        """Ask for a task's instances. Raises ``ConfigError`` where a prompt names a parser that does not fit."""
+        """Ask for a task's instances, unless it came with one. Raises ``ConfigError`` where a parser does not fit."""
         classified, parse = task, self._parser(self.input_first)
+        if task.answers:
+            return Solved(task, None, parse, [])
         with trail.following() as calls:
             try:
                 is_classification = await self._is_classification(task)
@@ -76,6 +78,8 @@ class Solving:
 
     def _records(self, solved: Solved, rng: random.Random) -> list[Record]:
         task, reply, parse, _ = solved
+        if reply is None:
+            return [task]
         if isinstance(reply, LLMError):
             return [task.drop(f"self_instruct:{reply.reason}", **reply.evidence)]
         found = parse(reply.text)

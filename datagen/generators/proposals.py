@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -34,10 +34,26 @@ SOURCE = "self_instruct"
 Style = Literal["self_instruct", "alpaca"]
 
 
+class Request(NamedTuple):
+    """One request for new tasks: its number, the tasks that it shows, and these as its prompt wants them."""
+
+    number: int
+    examples: list[str]
+    variables: dict[str, Any]
+
+
+class Candidate(NamedTuple):
+    """A proposed task, or what cannot be used as one, dropped; and the tasks that its request showed."""
+
+    record: Record
+    examples: list[str]
+
+
 @dataclass(frozen=True)
 class Proposing:
-    """What a style asks with: its prompt, and how many examples of each kind a request shows."""
+    """How a style asks for tasks: its prompt, how many examples of each kind a request shows, and its rules."""
 
+    llm: LLM
     style: Style
     prompt: str
     human: int
@@ -50,44 +66,35 @@ class Proposing:
         blocked = ALPACA_BLOCKED if self.style == "alpaca" else SELF_INSTRUCT_BLOCKED
         return flaw(task, self.min_words, self.max_words, blocked)
 
-    async def round(
-        self, first: int, requests: int, llm: LLM, pool: TaskPool, rng: random.Random
-    ) -> AsyncIterator[Record]:
-        """The candidates of a round's requests, numbered from ``first``; what cannot be used comes dropped."""
-        template = llm.prompt(self.prompt)
-        read = _reader(self.style, template)
-        asking = [_Request(first + at, pool.examples(rng, self.human, self.machine)) for at in range(requests)]
-        shown = [self._variables(request, pool) for request in asking]
+    def requests(self, numbers: range, pool: TaskPool, rng: random.Random) -> list[Request]:
+        """A round's requests, their examples drawn from the pool as it is now."""
+        return [self._request(number, pool.examples(rng, self.human, self.machine), pool) for number in numbers]
 
-        async def ask(at: int) -> tuple[Reply | LLMError, list[str]]:
+    def _request(self, number: int, examples: list[str], pool: TaskPool) -> Request:
+        shown: Sequence[Any] = examples
+        if self.style == "alpaca":
+            shown = [_whole(pool.records[example]) for example in examples]
+        return Request(number, examples, {"examples": shown, "next": len(examples) + 1})
+
+    async def candidates(self, requests: Sequence[Request]) -> list[Candidate]:
+        """What comes of a round's requests, in order. Raises ``ConfigError``."""
+        template = self.llm.prompt(self.prompt)
+        read = _reader(self.style, template)
+
+        async def ask(request: Request) -> list[Candidate]:
             with trail.following() as calls:
                 try:
-                    return await llm.ask(self.prompt, sample=asking[at].number, **shown[at]), calls
+                    reply = await self.llm.ask(self.prompt, sample=request.number, **request.variables)
+                    found = read(reply, len(request.examples) + 1)
                 except LLMError as error:
-                    return error, calls
+                    asked = Record(tuple(template.render(**request.variables)), source=SOURCE)
+                    found = [asked.drop(f"{SOURCE}:{error.reason}", **error.evidence)]
+            labels = {"request": request.number}
+            labelled = [msgspec.structs.replace(one, labels={**labels, **one.labels}) for one in found]
+            return [Candidate(trail.link(one, calls), request.examples) for one in labelled]
 
-        replies = [reply async for reply in ordered_map(ask, range(requests), window=requests)]
-        for request, variables, (reply, calls) in zip(asking, shown, replies, strict=True):
-            parents = tuple(pool.records[example].id for example in request.examples)
-            if isinstance(reply, LLMError):
-                asked = Record(tuple(template.render(**variables)), source=SOURCE)
-                found = [asked.drop(f"{SOURCE}:{reply.reason}", **reply.evidence)]
-            else:
-                found = read(reply, len(request.examples) + 1)
-            for candidate in found:
-                labels = {"request": request.number, **candidate.labels}
-                yield trail.link(msgspec.structs.replace(candidate, parents=parents, labels=labels), calls)
-
-    def _variables(self, request: _Request, pool: TaskPool) -> dict[str, Any]:
-        examples: Sequence[Any] = request.examples
-        if self.style == "alpaca":
-            examples = [_whole(pool.records[example]) for example in request.examples]
-        return {"examples": examples, "next": len(examples) + 1}
-
-
-class _Request(NamedTuple):
-    number: int
-    examples: list[str]
+        replies = ordered_map(ask, requests, window=len(requests))
+        return [candidate async for candidates in replies for candidate in candidates]
 
 
 def _whole(record: Record) -> dict[str, str]:

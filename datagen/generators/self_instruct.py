@@ -15,15 +15,15 @@ import random
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from datagen.aio import ordered_map
+from datagen.aio import Background
 from datagen.errors import ConfigError
+from datagen.generators.growth import Growth
 from datagen.generators.instances import Solving
 from datagen.generators.proposals import Proposing, Style
 from datagen.llm.client import LLM
 from datagen.record import Record
 from datagen.stage import PromptName
 from datagen.text.tasks import TaskPool
-from datagen.text.words import scoped
 
 logger = logging.getLogger("datagen")
 
@@ -68,28 +68,15 @@ async def self_instruct(
     """
     human, machine = _examples(style, human_examples, machine_examples)
     prompt = alpaca_prompt if style == "alpaca" else tasks_prompt
-    proposing = Proposing(style, prompt, human, machine, min_words, max_words)
+    proposing = Proposing(llm, style, prompt, human, machine, min_words, max_words)
     solving = Solving(llm, classification_prompt, instances_prompt, classes_prompt, max_instances)
     pool = TaskPool(_shown(records, style), novelty)
-    rounds = idle = 0
-    while len(pool.machine) < count and idle < max_idle_rounds and pool.human:
-        fresh: list[Record] = []
-        async for candidate in proposing.round(rounds * prompts_per_round, prompts_per_round, llm, pool, rng):
-            judged = candidate if candidate.dropped else _judged(candidate, pool, count, proposing)
-            if judged.dropped:
-                yield judged
-            else:
-                near = pool.accept(scoped(judged, "task"), judged)
-                fresh.append(judged.labelled(round=rounds, **(near._asdict() if near else {})))
-        if style == "alpaca":
-            for record in fresh:
-                yield record
-        else:
-            async for record in _instances(fresh, solving, pool, rng):
-                yield record
-        rounds, idle = rounds + 1, 0 if fresh else idle + 1
+    async with Background() as background:
+        growth = Growth(proposing, solving, pool, rng, background, count, prompts_per_round, max_idle_rounds)
+        async for record in growth.records():
+            yield record
     if len(pool.machine) < count:
-        why = f"nothing new in {idle} rounds" if pool.human else "there is no seed task"
+        why = f"nothing new in {max_idle_rounds} rounds" if pool.human else "there is no seed task"
         logger.warning("self_instruct: stopped at %d of %d tasks: %s", len(pool.machine), count, why)
 
 
@@ -104,23 +91,3 @@ def _shown(records: Iterable[Record], style: Style) -> Iterable[Record]:
         if style == "alpaca" and not record.answer:
             raise ConfigError(f"self_instruct: style alpaca shows answers, and seed {record.id} has none")
         yield record
-
-
-async def _instances(
-    tasks: list[Record], solving: Solving, pool: TaskPool, rng: random.Random
-) -> AsyncIterator[Record]:
-    """The instances of a round's tasks; the first good one stands for its task where later requests name it parent."""
-    async for solved in ordered_map(solving.solve, tasks, window=solving.llm.window):
-        found = solving.records(solved, rng)
-        pool.records[solved.task.instruction] = next((one for one in found if not one.dropped), found[0])
-        for record in found:
-            yield record
-
-
-def _judged(task: Record, pool: TaskPool, count: int, proposing: Proposing) -> Record:
-    text = scoped(task, "task")
-    if why := proposing.flaw(text):
-        return task.drop(f"self_instruct:{why}")
-    if near := pool.nearest(text):
-        return task.drop("self_instruct:similar", **near._asdict())
-    return task.drop("self_instruct:surplus", count=count) if len(pool.machine) == count else task

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
-from datagen.aio import ordered_map
+from datagen.aio import Background, ordered_map
 
 
 async def test_results_come_in_input_order_whatever_takes_long() -> None:
@@ -64,3 +64,28 @@ async def test_a_consumer_that_stops_early_leaves_nothing_running() -> None:
         async for _ in results:
             break
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_work_in_the_background_goes_on_before_it_is_awaited() -> None:
+    done: list[int] = []
+
+    async def work(n: int) -> int:
+        done.append(n)
+        return n
+
+    async with Background() as background:
+        started = [background.start(work(n)) for n in range(3)]
+        await asyncio.sleep(0)
+        assert done == [0, 1, 2]
+        assert [await one for one in started] == [0, 1, 2]
+
+
+async def test_leaving_cancels_what_still_runs_and_lets_no_error_go_unheard() -> None:
+    async def fail() -> None:
+        raise ValueError("unheard")
+
+    async with Background() as background:
+        endless, failed = background.start(asyncio.sleep(3600)), background.start(fail())
+        await asyncio.sleep(0)
+    assert endless.cancelled()
+    assert isinstance(failed.exception(), ValueError)
