@@ -162,7 +162,7 @@ class PPOTrainer(RLOOTrainer):  # type: ignore[misc]
         everywhere: Tensor = self._calculate_rewards(inputs, prompts, answers, answer_ids)
         first = self.accelerator.process_index * len(prompts)
         each = everywhere[first : first + len(prompts)]
-        scores = (each * self.reward_weights.to(each.device)).nansum(dim=1)
+        scores: Tensor = (each * self.reward_weights.to(each.device)).nansum(dim=1)
         if self.reward_clip_range:
             scores = scores.clamp(*self.reward_clip_range)
         unended = torch.tensor([ids[-1] not in self.eos_token_ids for ids in answer_ids], device=each.device)
