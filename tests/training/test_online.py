@@ -57,6 +57,12 @@ def test_without_a_reward_there_is_nothing_to_learn_from(name: str) -> None:
     CHECKS[name]({**given, "oracle": "has_letter:check"})
 
 
+def test_what_ppo_has_a_name_of_its_own_for_is_not_set_twice() -> None:
+    for name, ours in (("num_generations", "samples"), ("num_iterations", "ppo_epochs"), ("epsilon", "clip")):
+        with pytest.raises(ConfigError, match=rf"args\.{name}: use {ours}"):
+            ppo.check({"args": {name: 2}, "oracle": "has_letter:check", "reward": None, "judge": None})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
