@@ -61,6 +61,9 @@ def test_what_ppo_has_a_name_of_its_own_for_is_not_set_twice() -> None:
     for name, ours in (("num_generations", "samples"), ("num_iterations", "ppo_epochs"), ("epsilon", "clip")):
         with pytest.raises(ConfigError, match=rf"args\.{name}: use {ours}"):
             ppo.check({"args": {name: 2}, "oracle": "has_letter:check", "reward": None, "judge": None})
+    for name, value in (("samples", 0), ("lam", 1.5), ("clip", -0.1)):
+        with pytest.raises(ConfigError, match=f"{name}: must be from"):
+            ppo.check({"args": {}, "oracle": "has_letter:check", "reward": None, "judge": None, name: value})
 
 
 @pytest.mark.slow
