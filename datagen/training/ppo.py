@@ -8,6 +8,7 @@ losses are means over tokens, so that ``ptx_coef`` weighs a token of pretraining
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,9 @@ _OURS = {
     "normalize_advantages": "nothing: PPO whitens its advantages",
 }
 
+_LIMITS = {"samples": (1, math.inf), "ppo_epochs": (1, math.inf), "beta": (0, math.inf), "clip": (0, math.inf),
+           "value_clip": (0, math.inf), "vf_coef": (0, math.inf), "gamma": (0, 1), "lam": (0, 1)}  # fmt: skip
+
 
 def _defaults(hardware: Hardware, length: int) -> dict[str, Any]:
     return {**online_defaults(hardware, length), "disable_dropout": True}
@@ -44,11 +48,16 @@ METHOD = Method(
 
 
 def check(arguments: dict[str, Any]) -> None:
-    """Raises ``ConfigError`` for a name under ``args`` that is not TRL's or has one of ours, or where no reward is."""
+    """Raises ``ConfigError`` for a name under ``args`` that is not TRL's or has one of ours, a number out of its range,
+    or where no reward is given.
+    """
     check_args(METHOD, arguments["args"])
     for name in arguments["args"]:
         if name in _OURS:
             raise ConfigError(f"training.ppo: args.{name}: use {_OURS[name]}")
+    for name, (least, most) in _LIMITS.items():
+        if not least <= arguments.get(name, least) <= most:
+            raise ConfigError(f"training.ppo: {name}: must be from {least} to {most}, not {arguments[name]}")
     check_rewards("training.ppo", arguments)
 
 

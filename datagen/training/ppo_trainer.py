@@ -106,6 +106,14 @@ class PPOTrainer(RLOOTrainer):  # type: ignore[misc]
         # read back as the policy's class, which leaves it behind.
         self.model.add_module("value_model", self.value_model)
 
+    def _generate_single_turn(self, *args: Any) -> Any:
+        """TRL's sampling, without the value model in sight: vLLM is sent every weight of the policy."""
+        del self.model.value_model
+        try:
+            return super()._generate_single_turn(*args)
+        finally:
+            self.model.add_module("value_model", self.value_model)
+
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Tensor]:
         """Answers to the prompts, with what the losses need of the moment when they were sampled. (batch, seq) each."""
         prompts = [row["prompt"] for row in inputs]
@@ -162,7 +170,7 @@ class PPOTrainer(RLOOTrainer):  # type: ignore[misc]
         everywhere: Tensor = self._calculate_rewards(inputs, prompts, answers, answer_ids)
         first = self.accelerator.process_index * len(prompts)
         each = everywhere[first : first + len(prompts)]
-        scores = (each * self.reward_weights.to(each.device)).nansum(dim=1)
+        scores: Tensor = (each * self.reward_weights.to(each.device)).nansum(dim=1)
         if self.reward_clip_range:
             scores = scores.clamp(*self.reward_clip_range)
         unended = torch.tensor([ids[-1] not in self.eos_token_ids for ids in answer_ids], device=each.device)

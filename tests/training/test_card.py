@@ -2,6 +2,7 @@ from collections import Counter
 from pathlib import Path
 
 from datagen.training import card
+from datagen.training.reward import METHOD as REWARD
 from datagen.training.rows import Written
 from datagen.training.sft import METHOD
 
@@ -24,6 +25,17 @@ def test_a_card_states_data_settings_and_metrics(tmp_path: Path) -> None:
         assert expected in text
     assert "Wind tunnel" not in text
     assert "eval_loss" not in text
+
+
+def test_a_reward_models_card_says_how_to_score(tmp_path: Path) -> None:
+    metrics = {"accuracy": 0.9, "calibration_error": 0.05, "length_correlation": -0.2, "calibration": [{"pairs": 1}]}
+    written = Written(rows=1, digest="abc", sources=Counter({"a": 1}))
+    spec = {"seed": 7, "peft": None}
+    card.write(tmp_path, method=REWARD, base="b", folder="b", spec=spec, written=written, metrics=metrics, settings={})
+    text = (tmp_path / "README.md").read_text()
+    for expected in ("AutoModelForSequenceClassification", "text-classification", "| accuracy | 0.9 |", "reward model"):
+        assert expected in text
+    assert "generate(" not in text
 
 
 def test_a_source_name_cannot_break_out_of_its_cell(tmp_path: Path) -> None:

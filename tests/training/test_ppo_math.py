@@ -53,7 +53,7 @@ def test_advantages_equal_the_sum_they_are_defined_by(discount: float, trace: fl
     rows = [([rng.gauss(0, 1) for _ in range(n)], [rng.gauss(0, 1) for _ in range(n)]) for n in lengths]
     mask = torch.tensor([[t < n for t in range(9)] for n in lengths])
     padded = [torch.tensor([row[i] + [7.0] * (9 - len(row[i])) for row in rows]) for i in (0, 1)]
-    found, returns = ppo_math.advantages(padded[0] * mask, padded[1], mask, discount=discount, trace=trace)
+    found, returns = ppo_math.advantages(padded[0], padded[1], mask, discount=discount, trace=trace)
     for i, (rewards, values) in enumerate(rows):
         expected = reference(rewards, values, discount, trace)
         assert found[i].tolist() == pytest.approx([*expected, *[0.0] * (9 - len(values))], abs=1e-5)
