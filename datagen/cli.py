@@ -104,6 +104,13 @@ def _file_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     _journal_commands(
         _command(commands, "journal", "what the journal holds and what it cost; search, export, prune it")
     )
+    serve = _command(commands, "serve", "serve a model over HTTP: vLLM where it is installed, else transformers")
+    serve.add_argument("model", help="RUN.STAGE (quickstart.sft), a folder, a hub name, tiny-teacher or tiny-base")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
+    serve.add_argument("--port", type=int, default=8000)
+    serve.add_argument(
+        "--server-args", default="", metavar="='--dtype float32 ...'", help="further options of the server"
+    )
     listing = _command(commands, "list", "list all stages, or one stage's arguments")
     listing.add_argument("stage", nargs="?", help="a stage's name")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import shutil
 from pathlib import Path
@@ -68,6 +69,20 @@ def journal(options: argparse.Namespace) -> int:
     return command(options)
 
 
+def serve(options: argparse.Namespace) -> int:
+    """``datagen serve``: this process becomes the server."""
+    from datagen.serve import command, find_model
+
+    model = find_model(options.model, options.root)
+    extra = _split("--server-args", options.server_args)
+    server, words = command(model, options.model, host=options.host, port=options.port, extra=extra)
+    known_as = options.model if server == "vLLM" else model
+    entry = f"{{use: openai, base_url: 'http://{options.host}:{options.port}/v1', model: {known_as}}}"
+    print(f"{server} serves {options.model}; as an LLM entry: {entry}", flush=True)
+    os.execv(words[0], words)
+    return 0
+
+
 def list_stages(options: argparse.Namespace) -> int:
     """``datagen list``."""
     if options.stage:
@@ -90,7 +105,7 @@ def filter(options: argparse.Namespace) -> int:
     """``datagen filter``."""
     stages: dict[str, Any] = {"data": {"use": "sources.jsonl", "path": options.data}}
     for words in options.use:
-        name, *settings = _split(words)
+        name, *settings = _split("--use", words) or [""]
         stage = load_stage(name)
         if stage.name.partition(".")[0] not in ("filters", stage.name):
             raise ConfigError(f"--use {name}: {stage.name} is no filter")
@@ -170,11 +185,11 @@ def _one_stage(options: argparse.Namespace, stages: dict[str, Any]) -> int:
     return 0
 
 
-def _split(words: str) -> list[str]:
+def _split(option: str, words: str) -> list[str]:
     try:
-        return shlex.split(words) or [""]
+        return shlex.split(words)
     except ValueError as error:
-        raise ConfigError(f"--use {words!r}: {error}") from error
+        raise ConfigError(f"{option} {words!r}: {error}") from error
 
 
 def _path_and_share(word: str) -> tuple[str, float]:
