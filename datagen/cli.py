@@ -92,7 +92,9 @@ def _file_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         commands, "preview", "run a few records through the stages before training, and show what each did"
     )
     preview.add_argument("-n", type=int, default=3, metavar="N", help="records (default 3)")
-    for command in (run, check, preview):
+    estimate = _command(commands, "estimate", "run a few records and say what the whole run will take")
+    estimate.add_argument("-n", type=int, default=32, metavar="N", help="records (default 32)")
+    for command in (run, check, preview, estimate):
         command.add_argument("file", help="a pipeline file, or the name of a shipped one")
         command.add_argument(
             "overrides", nargs="*", metavar="key=value", help="settings, such as stages.tasks.count=500"

@@ -56,6 +56,18 @@ def preview(options: argparse.Namespace) -> int:
     return 0
 
 
+def estimate(options: argparse.Namespace) -> int:
+    """``datagen estimate``."""
+    from datagen.estimate import estimate as estimated
+    from datagen.report.estimate import print_estimates
+
+    pipeline = config.load(options.file, parse_overrides(options.overrides))
+    found = estimated(pipeline, options.n, root=options.root, progress=_progress(options))
+    names = {one.stage for one in found}
+    print_estimates(found, [node.name for node in pipeline.nodes if node.name not in names], options.n)
+    return 0
+
+
 def show(options: argparse.Namespace) -> int:
     """``datagen show``."""
     print_run(options.root, options.run, stage=options.stage, rows=options.n)

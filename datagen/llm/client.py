@@ -34,6 +34,12 @@ class Stats:
     usd: float = 0.0
     longest: int = 0
     """Tokens of the longest reply."""
+    seen_prompt_tokens: int = 0
+    seen_completion_tokens: int = 0
+    seen_squares: int = 0
+    """Of all replies, replayed ones too: tokens, and the sum of the squares of their completion tokens."""
+    call_seconds: float = 0.0
+    """From asking to the reply, over all calls."""
     failures: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.monotonic)
 
@@ -46,6 +52,12 @@ class Stats:
         self.longest = max(self.longest, reply.usage.completion_tokens)
         if reply.finish_reason == "length":
             self.failures["truncated"] += 1
+
+    def see(self, reply: Reply) -> None:
+        """One reply, paid for or replayed."""
+        self.seen_prompt_tokens += reply.usage.prompt_tokens
+        self.seen_completion_tokens += reply.usage.completion_tokens
+        self.seen_squares += reply.usage.completion_tokens**2
 
 
 class LLM:
@@ -116,6 +128,7 @@ class LLM:
         A refusal is stored like any reply, and raised as the failure that it is.
         """
         reply = await self._reply(messages, sampling, sample)
+        self.stats.see(reply)
         if reply.finish_reason in _REFUSED:
             self.stats.failures["refused"] += 1
             raise LLMError("refused", f"{self.model} refused ({reply.finish_reason})", raw=reply.text)
@@ -166,11 +179,13 @@ class LLM:
             self._budget.settle(held, paid)
 
     async def _paid(self, name: bytes, messages: Sequence[Message], sampling: Sampling, sample: int) -> Reply:
+        started = time.monotonic()
         try:
             reply = await self.backend.chat(messages, sampling, sample)
         except LLMError as error:
             self.stats.failures[error.reason] += 1
             raise
+        self.stats.call_seconds += time.monotonic() - started
         usd = self.price.of(reply.usage) if self.price else 0.0
         self.stats.count(reply, usd)
         try:
