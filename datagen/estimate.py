@@ -2,8 +2,9 @@
 
 Calls and tokens grow with the rows that a stage reads, or with its ``count``. The range is two standard errors: of the
 tokens of a reply, and of the share of rows that the stages above kept. Time is calls times the mean time of a call over
-what the LLM takes at once; rules and training are not in it. A generator that asks in rounds does a whole round even
-for a few rows, so a small sample overstates it. Of a pool the price is the members' mean.
+what the LLM takes at once; rules and training are not in it. Two things overstate: a generator that asks in rounds does
+a whole round even for a few rows, and in a sample larger than what the LLM takes at once calls wait in line. Of a pool
+the price is the members' mean.
 """
 
 from __future__ import annotations

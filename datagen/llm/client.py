@@ -153,17 +153,16 @@ class LLM:
     ) -> tuple[Sequence[Message], Sampling, bytes]:
         """The request as it will be sent, and its key in the journal."""
         try:
-            sampling = self._seeded(messages, sampling, sample)
-            return messages, sampling, key(self.backend.identity, messages, sampling, sample)
+            return messages, *self._seeded(messages, sampling, sample)
         except UnicodeEncodeError:
             messages = [Message(message.role, _well_formed(message.content)) for message in messages]
-            return self._identify(messages, sampling, sample)
+            return messages, *self._seeded(messages, sampling, sample)
 
-    def _seeded(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Sampling:
-        if sampling.seed is not None or sampling.temperature == 0:
-            return sampling
-        seed = derive_seed(self.seed, msgspec.json.encode(list(messages)), sample) % 2**31
-        return msgspec.structs.replace(sampling, seed=seed)
+    def _seeded(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> tuple[Sampling, bytes]:
+        if sampling.seed is None and sampling.temperature != 0:
+            seed = derive_seed(self.seed, msgspec.json.encode(list(messages)), sample) % 2**31
+            sampling = msgspec.structs.replace(sampling, seed=seed)
+        return sampling, key(self.backend.identity, messages, sampling, sample)
 
     async def _call(self, name: bytes, messages: Sequence[Message], sampling: Sampling, sample: int) -> Reply:
         """One reply that is paid for, within the budget; it is settled once the reply is on disk."""
