@@ -82,5 +82,5 @@ class Backend(Protocol):
         ...
 
     async def close(self) -> None:
-        """Free connections or memory."""
+        """Free connections or memory; what is already paid for is waited for."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -64,7 +64,8 @@ class LLM:
     """One LLM entry of a pipeline, open: every reply is in the journal before anyone parses it.
 
     A sampled request (temperature not 0) carries a seed derived from the pipeline's seed and the request itself, so a
-    reply does not depend on which stage, row or batch asked for it. Two equal requests are one call.
+    reply does not depend on which stage, row or batch asked for it. Two equal requests are one call, and a call goes on
+    when nobody waits for it any more: what is paid for is kept.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class LLM:
         self.stats = Stats()
         self._budget = budget
         self._prompts: dict[str, Prompt] = {}
-        self._under_way: dict[bytes, _Call] = {}
+        self._under_way: dict[bytes, asyncio.Task[Reply]] = {}
 
     @property
     def model(self) -> str:
@@ -139,14 +140,16 @@ class LLM:
         if (stored := self.journal.get(name)) is not None:
             self.stats.replayed += 1
             return stored
-        call = self._under_way.get(name)
-        if call is None or call.abandoned:
-            call = self._under_way[name] = _Call(self._call(name, messages, sampling, sample))
-        try:
-            return await call.result()
-        finally:
-            if self._under_way.get(name) is call and not call.waiting:
-                del self._under_way[name]
+        if (call := self._under_way.get(name)) is None:
+            call = asyncio.create_task(self._call(name, messages, sampling, sample))
+            self._under_way[name] = call
+            call.add_done_callback(lambda done: self._over(name, done))
+        return await asyncio.shield(call)
+
+    def _over(self, name: bytes, call: asyncio.Task[Reply]) -> None:
+        del self._under_way[name]
+        if not call.cancelled():
+            call.exception()  # or asyncio would report it where nobody waits any more
 
     def _identify(
         self, messages: Sequence[Message], sampling: Sampling, sample: int
@@ -193,29 +196,11 @@ class LLM:
             return await self.journal.put(name, _encodable(reply), model=self.model, usd=usd)
 
     async def close(self) -> None:
-        """Close the back end; the journal belongs to the run."""
+        """Close the back end and give up what it did not answer; what came is on its way to the disk already."""
         await self.backend.close()
-
-
-class _Call:
-    """One request under way, and how many wait for it: it is given up when the last of them is."""
-
-    def __init__(self, reply: Coroutine[Any, Any, Reply]) -> None:
-        self.task = asyncio.ensure_future(reply)
-        self.waiting = 0
-
-    @property
-    def abandoned(self) -> bool:
-        return self.task.cancelled() or bool(self.task.cancelling())
-
-    async def result(self) -> Reply:
-        self.waiting += 1
-        try:
-            return await asyncio.shield(self.task)
-        finally:
-            self.waiting -= 1
-            if not self.waiting:
-                self.task.cancel()
+        for call in self._under_way.values():
+            call.cancel()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
 
 def _well_formed(text: str) -> str:

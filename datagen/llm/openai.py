@@ -10,6 +10,7 @@ when it is back. The key comes from the environment and goes nowhere but into th
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import re
 import time
@@ -29,6 +30,7 @@ from datagen.llm.endpoint import Api, Endpoint, endpoint
 from datagen.llm.pace import Pace, Slots
 from datagen.record import Message
 
+logger = logging.getLogger("datagen")
 _BASE_DELAY_S = 0.5
 _MAX_DELAY_S = 60.0
 _CONNECT_TIMEOUT_S = 30.0
@@ -114,10 +116,22 @@ class OpenAI:
             await asyncio.sleep(result.retry_after_s + self._jitter.uniform(0, spread))
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Wait for the replies that are on their way, which are paid for; then close the connections."""
         if self._session is not None:
+            if self._loop is asyncio.get_running_loop():
+                await self._drain()
             await self._session.close()
             self._session = None
+
+    async def _drain(self) -> None:
+        drained = asyncio.ensure_future(self._slots.drain())
+        try:
+            await asyncio.wait([drained], timeout=1)
+            if not drained.done():
+                logger.warning("waiting for %d calls in flight; Ctrl-C again stops at once", self._slots.taken)
+            await drained
+        finally:
+            drained.cancel()
 
     def _open(self) -> None:
         """Open session and slots on the running event loop (a notebook may start several, one after the other)."""
