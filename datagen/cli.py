@@ -113,6 +113,14 @@ def _file_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     serve.add_argument(
         "--server-args", default="", metavar="='--dtype float32 ...'", help="further options of the server"
     )
+    trace = _command(
+        commands, "trace", "print a row's ancestry down to the seeds, with the raw replies it was made from"
+    )
+    trace.add_argument("-n", type=int, default=20, metavar="N", help="rows to print (default 20)")
+    why = _command(commands, "why", "say for each stage what became of a row: kept or dropped, why, the evidence")
+    for command in (trace, why):
+        command.add_argument("run", help="a run's folder or name")
+        command.add_argument("id", help="the row's id, or how it begins; every line of a rows.jsonl begins with its id")
     listing = _command(commands, "list", "list all stages, or one stage's arguments")
     listing.add_argument("stage", nargs="?", help="a stage's name")
 
@@ -135,8 +143,8 @@ def _journal_commands(journal: argparse.ArgumentParser) -> None:
 
 
 def _one_stage_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    filtering = _command(commands, "filter", "filter a file: rows in = kept + dropped")
-    filtering.add_argument("data", help="JSONL, JSON or Parquet, in any known format")
+    filtering = _command(commands, "filter", "filter one or more files: rows in = kept + dropped")
+    filtering.add_argument("data", nargs="+", help="JSONL, JSON or Parquet, in any known format")
     filtering.add_argument(
         "--use",
         action="append",

@@ -19,6 +19,8 @@ from datagen.progress import Progress
 from datagen.report.export import check as check_export
 from datagen.report.export import export
 from datagen.report.show import print_outcome, print_preview, print_run
+from datagen.report.trace import print_trace
+from datagen.report.why import print_why
 
 
 def run(options: argparse.Namespace) -> int:
@@ -95,6 +97,18 @@ def serve(options: argparse.Namespace) -> int:
     return 0
 
 
+def trace(options: argparse.Namespace) -> int:
+    """``datagen trace``."""
+    print_trace(options.root, options.run, options.id, most=options.n)
+    return 0
+
+
+def why(options: argparse.Namespace) -> int:
+    """``datagen why``."""
+    print_why(options.root, options.run, options.id)
+    return 0
+
+
 def list_stages(options: argparse.Namespace) -> int:
     """``datagen list``."""
     if options.stage:
@@ -115,13 +129,17 @@ def _print_stage(stage: Stage) -> None:
 
 def filter(options: argparse.Namespace) -> int:
     """``datagen filter``."""
-    stages: dict[str, Any] = {"data": {"use": "sources.jsonl", "path": options.data}}
+    stages: dict[str, Any] = {}
+    for path in options.data:
+        stages[_free(stages, "data")] = {"use": "sources.jsonl", "path": path}
+    start: dict[str, Any] = {"from": list(stages)} if len(stages) > 1 else {}
     for words in options.use:
         name, *settings = _split("--use", words) or [""]
         stage = load_stage(name)
         if stage.name.partition(".")[0] not in ("filters", stage.name):
             raise ConfigError(f"--use {name}: {stage.name} is no filter")
-        stages[_free(stages, stage.method)] = {"use": stage.name, **parse_overrides(settings)}
+        stages[_free(stages, stage.method)] = {"use": stage.name, **start, **parse_overrides(settings)}
+        start = {}
     return _one_stage(options, stages)
 
 
@@ -183,18 +201,23 @@ def _one_stage(options: argparse.Namespace, stages: dict[str, Any]) -> int:
     }
     pipeline = config.build(document, where=f"datagen {options.handler}")
     outcome = runner.run(pipeline, root=options.root, progress=_progress(options))
+    said = _written(options, pipeline, outcome)  # before anything is printed: `| head` ends the program
     print_outcome(outcome, rows=0)
-    last = pipeline.nodes[-1].name
-    if options.output is None:
-        return 0
-    if pipeline.nodes[-1].stage.shape == "job":
-        made = outcome.folders[last] / "model"
-        shutil.copytree(made if made.is_dir() else outcome.folders[last], options.output, dirs_exist_ok=True)
-        print(f"wrote {options.output}")
-        return 0
-    for line in export(outcome, options.output, options.format):
+    for line in said:
         print(line)
     return 0
+
+
+def _written(options: argparse.Namespace, pipeline: Pipeline, outcome: runner.Outcome) -> list[str]:
+    """Put the last stage's result where the user wants it; gives back what to say about it."""
+    if options.output is None:
+        return []
+    last = pipeline.nodes[-1]
+    if last.stage.shape != "job":
+        return list(export(outcome, options.output, options.format))
+    made = outcome.folders[last.name] / "model"
+    shutil.copytree(made if made.is_dir() else outcome.folders[last.name], options.output, dirs_exist_ok=True)
+    return [f"wrote {options.output}"]
 
 
 def _split(option: str, words: str) -> list[str]:

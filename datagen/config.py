@@ -169,7 +169,8 @@ def _prompt(known: References, where: str, stage: Stage, name: str) -> str:
 
 def _check_prompts(where: str, node: Node, llms: Mapping[str, Entry]) -> None:
     """Every prompt loads under every LLM's pack."""
-    for key, name in node.given("prompt").items():
+    named = [*node.given("prompt").items(), *(("prompts", name) for name in node.stage.chosen_prompts(node.arguments))]
+    for key, name in named:
         for pack in packs(node, llms):
             try:
                 prompts.digests(name, pack)

@@ -55,6 +55,8 @@ class Keys:
                     if parameter.kind != "rng"
                 },
             }
+            if chosen := node.stage.chosen_prompts(node.arguments):
+                made_of["prompts"] = [self._prompt(node, name) for name in chosen]
             if node.on_failure == "keep":
                 made_of["on_failure"] = node.on_failure
             text = json.dumps(made_of, sort_keys=True, default=_spelled)
@@ -79,8 +81,11 @@ class Keys:
         if kind == "model":
             return self._model(value)
         if kind == "prompt":
-            return [prompts.digests(value, pack) for pack in packs(node, self.pipeline.llms)]
+            return self._prompt(node, value)
         return value
+
+    def _prompt(self, node: Node, name: str) -> list[list[str]]:
+        return [prompts.digests(name, pack) for pack in packs(node, self.pipeline.llms)]
 
     def _entry(self, entry: Entry) -> Any:
         if entry.members:

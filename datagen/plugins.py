@@ -76,6 +76,11 @@ class Stage:
         if check is not None:
             check(arguments)
 
+    def chosen_prompts(self, arguments: dict[str, Any]) -> list[str]:
+        """Prompts beyond those that arguments name: ``chosen_prompts(arguments)`` of its file, if there is one."""
+        chosen = getattr(sys.modules[self.function.__module__], "chosen_prompts", None)
+        return list(chosen(arguments)) if chosen is not None else []
+
     @property
     def method(self) -> str:
         """The last part of the name: what drop reasons begin with."""

@@ -3,7 +3,8 @@
 A body is split into chat turns at lines ``@@ system|user|assistant`` of the template's SOURCE, so that no data can open
 a turn; ``@@ messages NAME`` splices a list of messages. Turns render in Jinja's sandbox and an undefined variable is
 an error; a turn that renders to nothing is left out. Packs: ``prompts/<name>.j2`` is the default, and an LLM entry may
-name an overlay (a folder under ``prompts/``, or a path) whose files replace those of the same name.
+name an overlay (a folder under ``prompts/``, or a path) whose files replace those of the same name. A pack for a model
+without some role says ``layout: skip`` in that role's file, and stages that can do without the question do.
 """
 
 from __future__ import annotations
@@ -51,6 +52,11 @@ class Prompt:
     sampling: Sampling = field(default_factory=Sampling)
     layout: str = ""
     grade: str = ""
+
+    @property
+    def skipped(self) -> bool:
+        """The pack's model was never taught to answer this, and is not to be asked."""
+        return self.layout == "skip"
 
     def render(self, **variables: Any) -> list[Message]:
         """The chat that asks. Raises ``ConfigError`` that names the file whose template cannot use the variables."""

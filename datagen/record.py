@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class Drop(msgspec.Struct, frozen=True, omit_defaults=True):
     evidence: dict[str, Any] = {}
 
 
-class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+class Record(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     """A prompt that ends with the user's turn, and any number of answers to it."""
 
     prompt: tuple[Message, ...]
@@ -57,7 +58,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     labels: dict[str, Any] = {}
     dropped: Drop | None = None
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Hash (32 hex digits) of the prompt and the answers' texts; scores, labels and lineage do not change it."""
         content = ([(m.role, m.content) for m in self.prompt], [a.content for a in self.answers])
@@ -96,13 +97,18 @@ def instruction(text: str, answer: str | None = None, **fields: Any) -> Record:
     return Record(prompt=(Message("user", text),), answers=answers, **fields)
 
 
+_LINE = "_line"  # in a record's ``__dict__``: no field, so neither compared nor copied
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Record)
 
 
 def encode(record: Record) -> bytes:
-    """One JSON line without the newline; the id comes first, for readers, and is recomputed on decoding."""
-    return b'{"id":"' + record.id.encode() + b'",' + _json(record)[1:]
+    """One JSON line without the newline; the id comes first, for readers, and is recomputed on decoding.
+
+    A record that came from ``read_records`` unchanged is the line that it was read from.
+    """
+    written: bytes | None = record.__dict__.get(_LINE)
+    return written or b'{"id":"' + record.id.encode() + b'",' + _json(record)[1:]
 
 
 def decode(line: bytes | str) -> Record:
@@ -115,9 +121,11 @@ def read_records(path: Path) -> Iterator[Record]:
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                yield _decoder.decode(line)
+                record = _decoder.decode(line)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise DataError(f"{path}, line {number}: {error}; move its folder away to make it again") from error
+            record.__dict__[_LINE] = line.rstrip(b"\n")  # what a filter keeps need not be encoded again
+            yield record
 
 
 def _json(value: Any) -> bytes:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import resource
 import signal
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +24,9 @@ from datagen.binding import Binding
 from datagen.errors import DatagenError, LLMError, StageError
 from datagen.failures import settled
 from datagen.feed import Chain, Input, Taken
+from datagen.llm import trail
 from datagen.llm.client import LLM
+from datagen.memory import forget_peak, peak_mb
 from datagen.pipeline import Node, Pipeline
 from datagen.progress import Progress
 from datagen.record import Record
@@ -101,12 +102,13 @@ class _Run:
             return result
         result = Result(node.name, node.stage.name, node.stage.shape, [str(one) for one in node.inputs])
         started = time.monotonic()
+        forget_peak()
         taken = Taken()
         with disk(node.name), _named(node, taken), _interruptible(node):
             folder.mkdir(parents=True, exist_ok=True)
             await (self._job if node.stage.shape == "job" else self._rows)(node, folder, result, taken)
             result.seconds = round(time.monotonic() - started, 3)
-            result.peak_memory_mb = _peak_memory_mb()
+            result.peak_memory_mb = max(peak_mb(), int(result.metrics.get("peak_memory_mb", 0)))  # a job's own process
             result.finished = datetime.now(UTC).isoformat(timespec="seconds")
             write_result(folder, result)
         self.progress.finished(result)
@@ -120,8 +122,8 @@ class _Run:
         try:
             with self.progress.stage(node.name, sum(map(len, inputs.values())), writer, llms, taken):
                 async with aclosing(self._stream(node, inputs, arguments, llms, taken)) as stream:
-                    async for record in stream:
-                        writer.write(settled(record, node.on_failure, node.name))
+                    async for record, calls in stream:
+                        writer.write(settled(record, node.on_failure, node.name), calls)
             writer.sync()
         finally:
             writer.close()
@@ -133,24 +135,32 @@ class _Run:
 
     async def _stream(
         self, node: Node, inputs: Mapping[str, Input], arguments: dict[str, Any], llms: list[LLM], taken: Taken
-    ) -> AsyncGenerator[Record, None]:
+    ) -> AsyncGenerator[tuple[Record, Sequence[str]], None]:
+        """The rows of a stage, each with the keys of the replies that it was made from, where they are known."""
         stage, records = node.stage, Chain(inputs)
         if stage.shape == "record":
             window = max((llm.window for llm in llms), default=_WINDOW_WITHOUT_LLM)
-            async with aclosing(ordered_map(partial(self._one, node, arguments), records, window=window)) as results:
-                async for made in results:
+            async with aclosing(
+                ordered_map(partial(self._followed, node, arguments), records, window=window)
+            ) as results:
+                async for made, calls in results:
                     for record in made:
-                        yield record
+                        yield record, calls
             return
         positional = () if stage.shape == "source" else (inputs if stage.many else iter(records),)
         produced = stage.function(*positional, **arguments)
         if stage.shape == "loop":
-            async with aclosing(produced):
-                async for record in produced:
-                    yield record
+            with trail.collecting() as links:
+                async with aclosing(produced):
+                    async for record in produced:
+                        yield record, links.pop(record.id, ()) if links else ()
             return
         for record in produced:
-            yield record
+            yield record, ()
+
+    async def _followed(self, node: Node, arguments: dict[str, Any], record: Record) -> tuple[list[Record], list[str]]:
+        with trail.following() as calls:
+            return await self._one(node, arguments, record), calls
 
     async def _one(self, node: Node, arguments: dict[str, Any], record: Record) -> list[Record]:
         own = {
@@ -212,11 +222,6 @@ def _interruptible(node: Node) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-def _peak_memory_mb() -> int:
-    """Of this process and its children, up to now."""
-    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) // 1024
 
 
 def _counts(llm: LLM) -> dict[str, float]:

@@ -3,7 +3,8 @@
     runs/journal.sqlite                 every reply ever paid for, shared by all runs below
     runs/<pipeline>/pipeline.yaml       the resolved file
     runs/<pipeline>/run.json            stage -> folder, in order
-    runs/<pipeline>/<stage>-<key>/      rows.jsonl, dropped.jsonl, what the stage itself writes, and stage.json
+    runs/<pipeline>/<stage>-<key>/      rows.jsonl, dropped.jsonl, replies.jsonl (which replies a row was made from),
+                                        what the stage itself writes, and stage.json
 
 ``stage.json`` is the marker: it is written last, atomically, and a folder without it is unfinished.
 """
@@ -16,7 +17,7 @@ import fcntl
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from datagen.keys import Keys
 from datagen.pipeline import Input, Node, Pipeline
 from datagen.record import Record, encode, read_records
 
-MARKER, ROWS, DROPPED = "stage.json", "rows.jsonl", "dropped.jsonl"
+MARKER, ROWS, DROPPED, REPLIES = "stage.json", "rows.jsonl", "dropped.jsonl", "replies.jsonl"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -61,6 +62,13 @@ class Result:
     metrics: dict[str, Any] = field(default_factory=dict)
 
 
+class Replies(msgspec.Struct, frozen=True):
+    """A row's id, and the journal's keys (hex) of the replies that it was made from, in the order of asking."""
+
+    id: str
+    replies: Sequence[str]
+
+
 class StoredRows:
     """Rows on disk; ``part`` keeps those whose label ``split`` has that value."""
 
@@ -84,7 +92,10 @@ class StoredRows:
 
 
 class Writer:
-    """Streams the rows of one stage to disk, kept apart from dropped, and counts the reasons."""
+    """Streams the rows of one stage to disk, kept apart from dropped, and counts the reasons.
+
+    The journal's keys of the replies that a row was made from stand beside the rows, so that rows stay lean.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.kept = 0
@@ -93,10 +104,13 @@ class Writer:
         self.parts: Counter[str] = Counter()
         self._rows = (folder / ROWS).open("wb", buffering=2**18)
         self._drops = (folder / DROPPED).open("wb", buffering=2**16)
+        self._replies = (folder / REPLIES).open("wb", buffering=2**16)
 
-    def write(self, record: Record) -> None:
-        """Append one row to the file it belongs to."""
+    def write(self, record: Record, calls: Sequence[str] = ()) -> None:
+        """Append one row to the file it belongs to, and the keys of its replies to theirs."""
         line = encode(record) + b"\n"
+        if calls:
+            self._replies.write(msgspec.json.encode(Replies(record.id, calls)) + b"\n")
         if record.dropped is not None:
             self._drops.write(line)
             self.dropped += 1
@@ -108,14 +122,16 @@ class Writer:
             self.parts[part] += 1
 
     def sync(self) -> None:
-        """Both files are on the disk when this returns."""
-        for file in (self._rows, self._drops):
+        """All files are on the disk when this returns."""
+        for file in (self._rows, self._drops, self._replies):
             file.flush()
             os.fsync(file.fileno())
+        if not self._replies.tell():
+            Path(self._replies.name).unlink()
 
     def close(self) -> None:
-        """Close both files, whatever the disk says: without the marker they do not count."""
-        for file in (self._rows, self._drops):
+        """Close all files, whatever the disk says: without the marker they do not count."""
+        for file in (self._rows, self._drops, self._replies):
             with contextlib.suppress(OSError):
                 file.close()
 

@@ -25,15 +25,25 @@ FILTERS = [name for name in stage_names() if name.startswith("filters.")]
 DIALOGUE = [Message("user", "Name a colour."), Message("assistant", "Red."), Message("user", "Another {{ one }}?")]
 ASKED: dict[str, Any] = {"prompt": DIALOGUE, "instruction": "Another {{ one }}?"}
 EXAMPLES = [f"Do number {n}." for n in range(8)]
+WHOLE = [{"instruction": text, "input": "", "output": "Done."} for text in EXAMPLES]
 VARIABLES: dict[str, dict[str, Any]] = {
     "self_instruct/tasks": {"examples": EXAMPLES, "next": 9},
     "self_instruct/instances": {"instruction": "Add two numbers."},
+    "self_instruct/classification": {"instruction": "Add two numbers."},
+    "self_instruct/classes": {"instruction": "Add two numbers."},
+    "self_instruct/alpaca": {"examples": WHOLE, "next": 9},
+    "self_instruct/alpaca_code": {"examples": WHOLE, "next": 9},
     "answer": {"prompt": DIALOGUE},
     "grade": {**ASKED, "answer": "Blue."},
+    "judge/rank": {**ASKED, "answers": ["Blue.", "Green.", "Red."], "aspect": ""},
+    "rate": {**ASKED, "answers": ["Blue.", "Green."], "aspect": "helpfulness"},
     "judge": {**ASKED, "first": "Blue.", "second": "Green."},
     "evol_instruct": {"instruction": "Add two numbers."},
+    "evol_instruct/equal": {"instruction": "Add two numbers.", "evolved": "Add three numbers."},
     "translate": {"instruction": "Add two numbers.", "language": "German"},
     "self_chat": {"prompt": [*DIALOGUE, Message("assistant", "Blue.")]},
+    "self_chat/transcript": {"instruction": "Add two numbers."},
+    "translate/reply": {"instruction": "Add two numbers.", "answer": "3", "language": "German"},
     "critique": {**ASKED, "answer": "Blue.", "critique": "Too short."},
 }
 
@@ -96,8 +106,15 @@ def mixed_records() -> list[Record]:
     return [*plain, plain[0], plain[3], two, same, *odd, dialogue, instruction("Ohne Antwort"), two]
 
 
+# What a filter cannot do without, though no one of its settings is required.
+NEEDS: dict[str, dict[str, Any]] = {
+    "filters.keywords": {"drop": ("sea",)},
+    "filters.rules": {"preset": assets.folder("seeds") / "rules" / "alpaca.yaml"},
+}
+
+
 async def filtered(stage: Stage, records: Iterable[Record], llm: LLM) -> list[Record]:
-    given: dict[str, Any] = {}
+    given = dict(NEEDS.get(stage.name, {}))
     for parameter in stage.parameters.values():
         if parameter.kind == "llm":
             given[parameter.name] = llm
@@ -165,6 +182,7 @@ async def test_no_generator_raises_on_garbage_or_loses_a_record(name: str, scrip
     given: dict[str, Any] = {"rng": random.Random(0)} if "rng" in stage.parameters else {}
     given |= {p.name: llm for p in stage.parameters.values() if p.kind == "llm"}
     given |= {"count": 3} if "count" in stage.parameters else {}
+    given |= {"languages": ["German", "Thai"]} if "languages" in stage.parameters else {}
     if stage.shape == "record":
         for record in mixed_records():
             made = await stage.function(record, **given)

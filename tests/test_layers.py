@@ -13,13 +13,29 @@ import datagen
 ROOT = Path(datagen.__file__).parent
 STAGES = ("sources", "generators", "filters", "mixtures", "training", "evaluation")
 BASE = ("record", "errors", "rng", "stage", "aio", "assets", "prompts", "text", "llm")
-HEAVY = {"torch", "trl", "transformers", "vllm", "ray", "datasets", "peft", "pyarrow", "sentence_transformers"}
+HEAVY = {
+    "torch",
+    "trl",
+    "transformers",
+    "vllm",
+    "ray",
+    "datasets",
+    "peft",
+    "pyarrow",
+    "sentence_transformers",
+    "numba",
+    "numpy",
+}
 # Stages' helpers and the tools that make the tiny models, run as programs of their own, are the places for these.
 HEAVY_AT_IMPORT = {
     "datagen.llm.transformers",
     "datagen.llm.decoding",
     "datagen.llm.slot_cache",
     "datagen.llm.token_sampling",
+    "datagen.text.join_index",
+    "datagen.text.join_kernel",
+    "datagen.text.ngrams_numba",
+    "datagen.text.rouge_numba",
 }
 MODULES = {
     ".".join(("datagen", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path

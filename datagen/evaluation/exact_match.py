@@ -20,11 +20,11 @@ import msgspec
 from datagen.aio import ordered_map
 from datagen.errors import ConfigError
 from datagen.evaluation.asking import answer_or_reason, check_reached, first_rows
-from datagen.evaluation.oracles import Oracle, load_oracle
 from datagen.evaluation.statistics import paired_difference, proportion
 from datagen.llm.client import LLM
 from datagen.record import Record
 from datagen.stage import PromptName, Rows
+from datagen.text.oracles import Oracle, load_oracle
 
 _END = re.compile(r"[\s.!。!]+$")
 

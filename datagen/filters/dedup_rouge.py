@@ -6,12 +6,15 @@ says that less than 0.7 is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
+from datagen.filters.duplicates import Keep, novel, preferring
 from datagen.record import Record
+from datagen.stage import Rows
 from datagen.text import rouge
-from datagen.text.words import Scope, scoped, words
+from datagen.text.words import Scope, words
 
 _TOKENIZERS: dict[str, Callable[[str], list[str]]] = {"rouge": rouge.tokenize, "words": words}
 
@@ -21,32 +24,35 @@ def dedup_rouge(
     *,
     threshold: float = 0.7,
     scope: Scope = "task",
+    keep: Keep = "first",
+    against: Rows | None = None,
     tokens: Literal["rouge", "words"] = "rouge",
 ) -> Iterator[Record]:
-    """Records that are novel; the others carry their nearest ``neighbour``, its id and the ``similarity``.
+    """Records that are novel to what was kept and to ``against``; the others carry their nearest ``neighbour``.
 
-    Rows of one task with different inputs stand or fall together: the task is judged once, at its first row. ``rouge``
-    sees ASCII letters and digits alone, as the originals do (a text without any is always novel); ``words`` sees every
-    script. Holds the tokens of all that it kept.
+    With it come the ``similarity`` and the neighbour's id (``first``). Rows of one task with different inputs stand or
+    fall together. ``keep`` says which of similar rows stays: they are judged in that order, and a dropped row is no
+    neighbour of later ones. ``rouge`` sees ASCII letters and digits alone, as the originals do (a text without any is
+    always novel); ``words`` sees every script. Holds the tokens of all that it kept.
     """
-    pool = rouge.NoveltyPool(threshold)
-    kept: list[tuple[str, str]] = []
-    verdicts: dict[str, tuple[int, float] | None] = {}
-    seen: set[str] = set()
-    for record in records:
-        text = scoped(record, scope)
-        whole = scoped(record, "instruction") if scope == "task" else text
-        if text in verdicts and whole not in seen:
-            near = verdicts[text]
-        else:
-            found = _TOKENIZERS[tokens](text)
-            near = verdicts[text] = pool.nearest(found)
-            if near is None:
-                pool.add(found)
-                kept.append((text, record.id))
-        seen.add(whole)
-        if near is None:
-            yield record
-        else:
-            neighbour, first = kept[near[0]]
-            yield record.drop("dedup_rouge:similar", similarity=near[1], neighbour=neighbour, first=first)
+    pool = _Texts(rouge.NoveltyPool(threshold), _TOKENIZERS[tokens])
+
+    def first_stays(rows: Iterable[Record]) -> Iterator[Record]:
+        return novel(rows, pool, reason="dedup_rouge:similar", scope=scope, against=against or ())
+
+    return preferring(records, keep, first_stays)
+
+
+@dataclass
+class _Texts:
+    """A novelty pool of texts."""
+
+    pool: rouge.NoveltyPool
+    tokenize: Callable[[str], list[str]]
+
+    def fill(self, texts: Sequence[str]) -> None:
+        for text in texts:
+            self.pool.add(self.tokenize(text))
+
+    def admit(self, texts: Sequence[str]) -> list[tuple[int, float] | None]:
+        return self.pool.admit([self.tokenize(text) for text in texts])

@@ -15,7 +15,7 @@ import msgspec
 
 from datagen.aio import ordered_map
 from datagen.errors import ConfigError, LLMError
-from datagen.llm import judge
+from datagen.llm import judge, trail
 from datagen.llm.client import LLM
 from datagen.record import Record
 from datagen.stage import PromptName
@@ -52,7 +52,8 @@ async def grade(
     check({"min_score": min_score, "keep_top": keep_top})
 
     async def graded(record: Record) -> Record:
-        return await _graded(record, llm, prompt, name, expected)
+        with trail.following() as calls:
+            return trail.link(await _graded(record, llm, prompt, name, expected), calls)
 
     rows = ordered_map(graded, records, window=llm.window)
     histogram: Counter[float] = Counter()

@@ -1,11 +1,23 @@
-"""Length in words and characters."""
+"""Length in words, characters and tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
+from datagen.errors import ConfigError
 from datagen.record import Record
-from datagen.text.words import Scope, scoped
+from datagen.stage import ModelName
+from datagen.text.rules import Length
+from datagen.text.words import Scope
+
+
+def check(arguments: dict[str, Any]) -> None:
+    """Raises ``ConfigError`` where tokens are limited without a tokenizer to count them."""
+    try:
+        Length(**arguments)
+    except ValueError as error:
+        raise ConfigError(f"length: {error}") from error
 
 
 def length(
@@ -16,14 +28,15 @@ def length(
     max_words: int | None = None,
     min_chars: int | None = None,
     max_chars: int | None = None,
+    min_tokens: int | None = None,
+    max_tokens: int | None = None,
+    tokenizer: ModelName | None = None,
 ) -> Iterator[Record]:
     """Records whose text is within the limits (inclusive); words are what whitespace parts."""
+    limits = {"min_words": min_words, "max_words": max_words, "min_chars": min_chars, "max_chars": max_chars}
+    limits |= {"min_tokens": min_tokens, "max_tokens": max_tokens}
+    check({**limits, "tokenizer": tokenizer})
+    rule = Length(of=of, tokenizer=tokenizer, **limits)
     for record in records:
-        text = scoped(record, of)
-        words = len(text.split())
-        if (min_words is not None and words < min_words) or (min_chars is not None and len(text) < min_chars):
-            yield record.drop("length:too_short", words=words, chars=len(text))
-        elif (max_words is not None and words > max_words) or (max_chars is not None and len(text) > max_chars):
-            yield record.drop("length:too_long", words=words, chars=len(text))
-        else:
-            yield record
+        flaw = rule.flaw(record)
+        yield record.drop(f"length:{flaw.why}", **flaw.evidence) if flaw else record

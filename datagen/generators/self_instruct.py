@@ -1,10 +1,11 @@
 """Self-Instruct (arXiv 2212.10560): a few human tasks in, thousands of new tasks with inputs and outputs out.
 
 The pool grows in rounds: each request shows a mix of human and machine-made tasks, what comes back is filtered by the
-paper's rules and by ROUGE-L against everything so far, and each accepted task is solved. Deviations: replies are parsed
-by their structure, not by stop strings ("16." would cut "in 2016."); only the first letter is made upper case, since
-``str.capitalize`` lower-cases proper nouns. The output-first branch for classification tasks is to come behind the same
-name; until then they are solved like the others.
+paper's rules and by ROUGE-L against everything so far, and each accepted task is solved: output-first if it is one of
+classification, else input-first. ``style: alpaca`` (Stanford Alpaca, 2023) shows whole human tasks instead and asks for
+twenty tasks with input and output in one call. Deviations: replies are parsed by their structure, not by stop strings
+("16." would cut "in 2016."); only the first letter is made upper case, since ``str.capitalize`` lower-cases proper
+nouns; Self-Instruct's rules for an instance (no output, output equal to input, an end in a colon) hold in Alpaca too.
 """
 
 from __future__ import annotations
@@ -12,22 +13,28 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import AsyncIterator, Iterable
-
-import msgspec
+from typing import Any
 
 from datagen.aio import ordered_map
-from datagen.errors import LLMError
-from datagen.llm.base import Reply
+from datagen.errors import ConfigError
+from datagen.generators.instances import Solving
+from datagen.generators.proposals import Proposing, Style
 from datagen.llm.client import LLM
-from datagen.record import Answer, Message, Record, instruction
+from datagen.record import Record
 from datagen.stage import PromptName
-from datagen.text.formats import joined
-from datagen.text.parsing import INSTANCES, LISTS, choose
-from datagen.text.tasks import TaskPool, capitalised, flaw, instance_flaws, one_line
+from datagen.text.tasks import TaskPool
 from datagen.text.words import scoped
 
 logger = logging.getLogger("datagen")
-_SOURCE = "self_instruct"
+
+_EXAMPLES: dict[Style, tuple[int, int]] = {"self_instruct": (6, 2), "alpaca": (3, 0)}
+
+
+def check(arguments: dict[str, Any]) -> None:
+    """Raises ``ConfigError`` for requests that could show no example."""
+    human, machine = _examples(arguments["style"], arguments["human_examples"], arguments["machine_examples"])
+    if human < 0 or machine < 0 or human + machine == 0:
+        raise ConfigError(f"self_instruct: {human} human and {machine} machine examples: a request must show some")
 
 
 async def self_instruct(
@@ -36,8 +43,9 @@ async def self_instruct(
     llm: LLM,
     rng: random.Random,
     count: int,
-    human_examples: int = 6,
-    machine_examples: int = 2,
+    style: Style = "self_instruct",
+    human_examples: int | None = None,
+    machine_examples: int | None = None,
     prompts_per_round: int = 16,
     novelty: float = 0.7,
     min_words: int = 4,
@@ -45,36 +53,39 @@ async def self_instruct(
     max_instances: int = 5,
     max_idle_rounds: int = 10,
     tasks_prompt: PromptName = PromptName("self_instruct/tasks"),
+    classification_prompt: PromptName = PromptName("self_instruct/classification"),
     instances_prompt: PromptName = PromptName("self_instruct/instances"),
+    classes_prompt: PromptName = PromptName("self_instruct/classes"),
+    alpaca_prompt: PromptName = PromptName("self_instruct/alpaca"),
 ) -> AsyncIterator[Record]:
     """The instances of ``count`` new tasks (one may have several, or lose all to cleaning), and all that was rejected.
 
-    ``records`` are the seed tasks; they are not yielded. An instance names the examples of its request as parents; its
-    labels hold its task, input, round and nearest older task. Stops early, and says so, after ``max_idle_rounds``
-    rounds without a new task. Same seeds, rng and replies: the same records.
+    ``records`` are the seed tasks; they are not yielded. A request shows 6 human and 2 machine-made tasks, or for
+    ``style: alpaca`` 3 human ones with their answers. An instance names the examples of its request as parents; its
+    labels hold its task, input, round, nearest older task and whether it is classification, for which a prompt pack
+    with ``layout: skip`` is not asked. Stops early, and says so, after ``max_idle_rounds`` rounds without a new task.
+    Holds the tasks. Same seeds, rng and replies: the same records. Raises ``ConfigError``.
     """
-    pool = TaskPool(((scoped(record, "task"), record.id) for record in records), novelty)
+    human, machine = _examples(style, human_examples, machine_examples)
+    prompt = alpaca_prompt if style == "alpaca" else tasks_prompt
+    proposing = Proposing(style, prompt, human, machine, min_words, max_words)
+    solving = Solving(llm, classification_prompt, instances_prompt, classes_prompt, max_instances)
+    pool = TaskPool(_shown(records, style), novelty)
     rounds = idle = 0
     while len(pool.machine) < count and idle < max_idle_rounds and pool.human:
-        first = rounds * prompts_per_round
-        requests = [
-            (first + number, pool.examples(rng, human_examples, machine_examples))
-            for number in range(prompts_per_round)
-        ]
         fresh: list[Record] = []
-        async for candidate in _proposed(requests, llm, tasks_prompt, pool):
-            judged = candidate if candidate.dropped else _judged(candidate, pool, count, min_words, max_words)
+        async for candidate in proposing.round(rounds * prompts_per_round, prompts_per_round, llm, pool, rng):
+            judged = candidate if candidate.dropped else _judged(candidate, pool, count, proposing)
             if judged.dropped:
                 yield judged
             else:
-                near = pool.accept(judged.instruction, judged.id)
+                near = pool.accept(scoped(judged, "task"), judged)
                 fresh.append(judged.labelled(round=rounds, **(near._asdict() if near else {})))
-        async for task, reply in ordered_map(
-            lambda task: _solved(task, llm, instances_prompt), fresh, window=llm.window
-        ):
-            solutions = _instances(task, reply, llm, instances_prompt, max_instances, rng)
-            pool.ids[task.instruction] = next((one for one in solutions if not one.dropped), solutions[0]).id
-            for record in solutions:
+        if style == "alpaca":
+            for record in fresh:
+                yield record
+        else:
+            async for record in _instances(fresh, solving, pool, rng):
                 yield record
         rounds, idle = rounds + 1, 0 if fresh else idle + 1
     if len(pool.machine) < count:
@@ -82,73 +93,34 @@ async def self_instruct(
         logger.warning("self_instruct: stopped at %d of %d tasks: %s", len(pool.machine), count, why)
 
 
-async def _proposed(
-    requests: list[tuple[int, list[str]]], llm: LLM, prompt: PromptName, pool: TaskPool
+def _examples(style: Style, human: int | None, machine: int | None) -> tuple[int, int]:
+    defaults = _EXAMPLES[style]
+    return defaults[0] if human is None else human, defaults[1] if machine is None else machine
+
+
+def _shown(records: Iterable[Record], style: Style) -> Iterable[Record]:
+    """The seeds. Raises ``ConfigError`` for one that Alpaca's prompt cannot show whole."""
+    for record in records:
+        if style == "alpaca" and not record.answer:
+            raise ConfigError(f"self_instruct: style alpaca shows answers, and seed {record.id} has none")
+        yield record
+
+
+async def _instances(
+    tasks: list[Record], solving: Solving, pool: TaskPool, rng: random.Random
 ) -> AsyncIterator[Record]:
-    """The tasks of a round's replies in order; a reply that cannot be used comes as one dropped record."""
-    template = llm.prompt(prompt)
-    parse = choose(template.parser, LISTS, where=template.path)
-
-    async def ask(request: tuple[int, list[str]]) -> Reply | LLMError:
-        number, examples = request
-        try:
-            return await llm.ask(prompt, sample=number, examples=examples, next=len(examples) + 1)
-        except LLMError as error:
-            return error
-
-    replies = [reply async for reply in ordered_map(ask, requests, window=len(requests))]
-    for (number, examples), reply in zip(requests, replies, strict=True):
-        parents = tuple(pool.ids[example] for example in examples)
-        if isinstance(reply, LLMError):
-            asked = template.render(examples=examples, next=len(examples) + 1)
-            failed = Record(tuple(asked), source=_SOURCE, parents=parents)
-            yield failed.drop(f"self_instruct:{reply.reason}", request=number, **reply.evidence)
-            continue
-        tasks = [] if reply.finish_reason == "length" else parse(reply.text, len(examples) + 1)
-        for task in tasks:
-            text = capitalised(one_line(task))
-            yield instruction(text, source=_SOURCE, parents=parents, labels={"request": number})
-        if not tasks:
-            why = "truncated" if reply.finish_reason == "length" else "unparsed"
-            unread = instruction(reply.text, source=_SOURCE, parents=parents)
-            yield unread.drop(f"self_instruct:{why}", raw=reply.text, request=number)
+    """The instances of a round's tasks; the first good one stands for its task where later requests name it parent."""
+    async for solved in ordered_map(solving.solve, tasks, window=solving.llm.window):
+        found = solving.records(solved, rng)
+        pool.records[solved.task.instruction] = next((one for one in found if not one.dropped), found[0])
+        for record in found:
+            yield record
 
 
-def _judged(task: Record, pool: TaskPool, count: int, min_words: int, max_words: int) -> Record:
-    if why := flaw(task.instruction, min_words, max_words):
+def _judged(task: Record, pool: TaskPool, count: int, proposing: Proposing) -> Record:
+    text = scoped(task, "task")
+    if why := proposing.flaw(text):
         return task.drop(f"self_instruct:{why}")
-    if near := pool.nearest(task.instruction):
+    if near := pool.nearest(text):
         return task.drop("self_instruct:similar", **near._asdict())
     return task.drop("self_instruct:surplus", count=count) if len(pool.machine) == count else task
-
-
-async def _solved(task: Record, llm: LLM, prompt: PromptName) -> tuple[Record, Reply | LLMError]:
-    try:
-        return task, await llm.ask(prompt, instruction=task.instruction)
-    except LLMError as error:
-        return task, error
-
-
-def _instances(
-    task: Record, reply: Reply | LLMError, llm: LLM, prompt: PromptName, most: int, rng: random.Random
-) -> list[Record]:
-    """One record for each instance in the reply, cleaned; the task itself, dropped, where there is none."""
-    if isinstance(reply, LLMError):
-        return [task.drop(f"self_instruct:{reply.reason}", **reply.evidence)]
-    template = llm.prompt(prompt)
-    found = choose(template.parser, INSTANCES, where=template.path)(reply.text)
-    flaws = instance_flaws(found, truncated=reply.finish_reason == "length")
-    good = [at for at, why in enumerate(flaws) if not why]
-    chosen = set(rng.sample(good, most) if len(good) > most else good)
-    if not found:
-        return [task.drop("self_instruct:no_instance", raw=reply.text)]
-    records = []
-    for at, (instance, why) in enumerate(zip(found, flaws, strict=True)):
-        record = msgspec.structs.replace(
-            task.labelled(instruction=task.instruction, input=instance.input),
-            prompt=(Message("user", joined(task.instruction, instance.input)),),
-            answers=(Answer(instance.output, model=reply.model),),
-        )
-        reason = why or ("" if at in chosen else "surplus_instance")
-        records.append(record.drop(f"self_instruct:{reason}", raw=reply.text) if reason else record)
-    return records

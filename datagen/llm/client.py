@@ -13,6 +13,7 @@ import msgspec
 
 from datagen import prompts
 from datagen.errors import LLMError
+from datagen.llm import trail
 from datagen.llm.base import Backend, Reply, Sampling, TokenLogprob
 from datagen.llm.budget import Budget, Cost, Price, cost, most
 from datagen.llm.journal import Journal, key
@@ -137,6 +138,7 @@ class LLM:
 
     async def _reply(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Reply:
         messages, sampling, name = self._identify(messages, sampling, sample)
+        trail.asked(name)
         if (stored := self.journal.get(name)) is not None:
             self.stats.replayed += 1
             return stored

@@ -25,7 +25,7 @@ _PIPED_WIDTH = 120
 
 def print_outcome(outcome: Outcome, rows: int = 5, stage: str | None = None) -> None:
     """The whole report of a finished run."""
-    console = _console()
+    console = open_console()
     console.print(_funnel(outcome.results.values()))
     shown = stage or _last_with_rows(outcome.results)
     if rows and shown:
@@ -47,19 +47,27 @@ def print_outcome(outcome: Outcome, rows: int = 5, stage: str | None = None) -> 
 
 def print_run(root: Path, run: str | None, *, stage: str | None, rows: int) -> None:
     """The report of a run that lies on disk, finished or not. Raises ``ConfigError``."""
+    outcome, waiting = read_run(root, run)
+    if stage is not None and stage not in outcome.folders:
+        there = ", ".join(outcome.folders) or "none"
+        raise ConfigError(f"{outcome.folder}: no finished stage {stage!r}; there are: {there}")
+    print_outcome(outcome, rows, stage)
+    if waiting:
+        open_console().print(f"not finished: {', '.join(waiting)}", style="yellow")
+
+
+def read_run(root: Path, run: str | None) -> tuple[Outcome, list[str]]:
+    """What is finished of a run that lies on disk, and the stages that are not. Raises ``ConfigError``."""
     folder = _run_folder(root, run)
     index = json.loads((folder / "run.json").read_text())["stages"]
     folders = {name: folder / place for name, place in index.items() if (folder / place / MARKER).is_file()}
-    if stage is not None and stage not in folders:
-        raise ConfigError(f"{folder}: no finished stage {stage!r}; there are: {', '.join(folders) or 'none'}")
-    print_outcome(Outcome(folder, {name: read_result(place) for name, place in folders.items()}, folders), rows, stage)
-    if waiting := [name for name in index if name not in folders]:
-        _console().print(f"not finished: {', '.join(waiting)}", style="yellow")
+    results = {name: read_result(place) for name, place in folders.items()}
+    return Outcome(folder, results, folders), [name for name in index if name not in folders]
 
 
 def print_preview(root: Path, pipeline: Pipeline, n: int) -> None:
     """Each stage's rows and drops, for the few records of a preview, also of a stage that kept none."""
-    store, console = Store(root, pipeline), _console()
+    store, console = Store(root, pipeline), open_console()
     for node in pipeline.nodes:
         console.print(Text(f"\n{node.name} ({node.stage.name})", style="bold"))
         for path in (store.path(node) / ROWS, store.path(node) / DROPPED):
@@ -67,7 +75,7 @@ def print_preview(root: Path, pipeline: Pipeline, n: int) -> None:
                 console.print(_row(record))
 
 
-def _console() -> Console:
+def open_console() -> Console:
     """Plain text in, plain text out: nothing that a record or a metric holds is read as markup."""
     width = None if sys.stdout.isatty() else _PIPED_WIDTH
     return Console(highlight=False, markup=False, emoji=False, width=width)
@@ -97,6 +105,7 @@ def _funnel(results: Iterable[Result]) -> Table:
         ("why", "left"),
         ("calls", "right"),
         ("seconds", "right"),
+        ("MB", "right"),
     ):
         table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for r in results:
@@ -106,7 +115,8 @@ def _funnel(results: Iterable[Result]) -> Table:
         kept = "" if r.shape == "job" else f"{r.kept:,}"
         dropped = f"{r.dropped:,}" if r.dropped else ""
         calls = f"{r.calls + r.replayed:,}" if r.calls or r.replayed else ""
-        table.add_row(r.name, f"{r.read:,}" if r.read else "", kept, dropped, Text(why), calls, f"{r.seconds:.1f}")
+        read, spent = f"{r.read:,}" if r.read else "", (f"{r.seconds:.1f}", f"{r.peak_memory_mb:,}")
+        table.add_row(r.name, read, kept, dropped, Text(why), calls, *spent)
     return table
 
 
@@ -129,20 +139,26 @@ def _spread(folder: Path, total: int, n: int) -> Iterator[Record]:
 
 def _row(record: Record) -> Text:
     text = Text("  ")
-    text.append(_cut(" | ".join(m.content for m in record.prompt)), style="cyan")
+    text.append(shortened(" | ".join(m.content for m in record.prompt)), style="cyan")
     for answer in record.answers:
-        text.append("\n    → ").append(_cut(answer.content))
+        text.append("\n    → ").append(shortened(answer.content))
         if answer.scores:
             text.append("  " + ", ".join(f"{k} {v:g}" for k, v in answer.scores.items()), style="dim")
     if record.dropped:
         evidence = ", ".join(f"{k}={v!r}" for k, v in record.dropped.evidence.items())
-        text.append(f"\n    dropped {record.dropped.reason}  {_cut(evidence)}", style="red")
+        text.append(f"\n    dropped {record.dropped.reason}  {shortened(evidence)}", style="red")
     return text
 
 
-def _cut(text: str) -> str:
-    flat = " ⏎ ".join("".join(c if c.isprintable() else "�" for c in line) for line in text.splitlines())
+def shortened(text: str) -> str:
+    """A text as one short line that a terminal can show."""
+    flat = " ⏎ ".join(map(printable, text.splitlines()))
     return flat if len(flat) <= _CUT else flat[: _CUT - 1] + "…"
+
+
+def printable(line: str) -> str:
+    """A line without anything that a terminal would take for a command."""
+    return "".join(c if c.isprintable() else "�" for c in line)
 
 
 def _print_metrics(console: Console, result: Result) -> None:

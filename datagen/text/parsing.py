@@ -6,6 +6,7 @@ A prompt file names its parser (``parser: score_first``); stages look it up with
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple, TypeVar
@@ -27,8 +28,12 @@ _END = r"(?=\s*(?:$|[:,;\-–—*_`\"')\]]|\.\s*$))"
 _FIRST_LINE = re.compile(rf"{_OPEN}(?:(?:score|rating)[\s:：=*_]*)?{_NUMBER}{_END}", re.I)
 _NAMED = re.compile(rf"\bscore[*_`\"']{{0,3}}\s{{0,3}}(?:[:：=]|is\b)[\s*_`\"'(\[]{{0,5}}{_NUMBER}", re.I)
 _ALONE = re.compile(rf"{_OPEN}{_NUMBER}[\s*_`\"')\].]*", re.I)
+_YES_NO = re.compile(rf"{_OPEN}(?:answer[\s:：*_]*)?(yes|no)\b(?=\s*(?:$|[.,;:!()*_`\"'\]\n–—-]))", re.I)
 _TAG = re.compile(r"\[\[\s?([ABC])\s?\]\]", re.I)
 _SINGLE_TAG = re.compile(r"\[\s?([ABC])\s?\]", re.I)
+_RATED = re.compile(r"[\s*#_(\[]{0,6}(?:answer|text|response|output) {0,2}#?(\d{1,2})(?!\d)", re.I)
+_RATING = re.compile(r"\brating[*_]{0,3} {0,3}[:：=][\s*_\[]{0,5}(\d{1,3}(?:\.\d+)?)(?!\d)(?:\s?/\s?(\d{1,3}))?", re.I)
+_RANKING = re.compile(r"\[\[?\s?([A-Z](?: ?[>=] ?[A-Z])*)\s?\]\]?")
 _WINNERS: dict[str, Winner] = {"A": "first", "B": "second", "C": "tie"}
 
 
@@ -107,9 +112,13 @@ def instances(text: str) -> list[Instance]:
 
 
 def _instance(fields: dict[str, list[str]]) -> Instance:
-    text = "\n".join(fields.get("input", ())).strip()
-    absent = text.strip(" .<>[]()*").casefold() in {"", "none", "n/a", "no input", "noinput", "not applicable"}
-    return Instance("" if absent else text, "\n".join(fields["output"]).strip())
+    return Instance(given_input("\n".join(fields.get("input", ()))), "\n".join(fields["output"]).strip())
+
+
+def given_input(text: str) -> str:
+    """An input as it was written; empty where it says that there is none (``None``, ``<noinput>``)."""
+    absent = text.strip(" .<>[]()*\n").casefold() in {"", "none", "n/a", "no input", "noinput", "not applicable"}
+    return "" if absent else text.strip()
 
 
 def find_score_first(text: str) -> Score | None:
@@ -157,6 +166,44 @@ def verdict(text: str) -> Winner | None:
     return _WINNERS[tags[-1].upper()] if tags else None
 
 
+def ratings(text: str, count: int) -> list[float] | None:
+    """The ``Rating:`` from 1 to 5 of each of ``count`` answers, under lines such as ``Answer 2``.
+
+    None where one lacks a rating, has two that differ, or one that is out of range: no rating is ever guessed.
+    """
+    found: dict[int, set[float]] = {}
+    current = 0
+    for line in text.splitlines():
+        if head := _RATED.match(line):
+            current = int(head.group(1))
+        for match in _RATING.finditer(line):
+            value, scale = float(match.group(1)), match.group(2)
+            is_rating = 1 <= value <= 5 and (scale is None or int(scale) == 5)
+            found.setdefault(current, set()).add(value if is_rating else math.nan)
+    values = [found.get(number, set()) for number in range(1, count + 1)]
+    single = [next(iter(one)) for one in values if len(one) == 1]
+    return single if len(single) == count and not any(map(math.isnan, single)) else None
+
+
+def ranking(text: str, count: int) -> list[list[int]] | None:
+    """The places of ``count`` answers, best first, from the last ``[[B > A = C]]``; equals share a group.
+
+    None where it does not name each answer once.
+    """
+    lines = _RANKING.findall(text)
+    if not lines:
+        return None
+    groups = [[ord(name.strip()) - ord("A") for name in group.split("=")] for group in lines[-1].split(">")]
+    named = sorted(place for group in groups for place in group)
+    return groups if named == list(range(count)) else None
+
+
+def yes_no(text: str) -> bool | None:
+    """What a reply that begins with Yes or No says; None where it begins otherwise ("No problem")."""
+    match = _YES_NO.match(text[:200])
+    return match.group(1).casefold() == "yes" if match else None
+
+
 def text(reply: str) -> str:
     """The reply itself, without surrounding whitespace."""
     return reply.strip()
@@ -165,4 +212,8 @@ def text(reply: str) -> str:
 LISTS: dict[str, Callable[[str, int], list[str]]] = {"numbered_list": numbered_list}
 INSTANCES: dict[str, Callable[[str], list[Instance]]] = {"instances": instances}
 SCORES: dict[str, Callable[[str], Score | None]] = {"score_first": find_score_first, "score_last": find_score_last}
+RATINGS: dict[str, Callable[[str, int], list[float] | None]] = {"ratings": ratings}
+RANKINGS: dict[str, Callable[[str, int], list[list[int]] | None]] = {"ranking": ranking}
 VERDICTS: dict[str, Callable[[str], Winner | None]] = {"verdict": verdict}
+DECISIONS: dict[str, Callable[[str], bool | None]] = {"yes_no": yes_no}
+TEXTS: dict[str, Callable[[str], str]] = {"text": text}

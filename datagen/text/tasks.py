@@ -8,10 +8,14 @@ import string
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from datagen.record import Record
 from datagen.text.parsing import Instance
 from datagen.text.rouge import NoveltyPool, tokenize
+from datagen.text.words import scoped
 
-_BLOCKED = re.compile(r"\b(images?|graphs?|pictures?|files?|maps?|draw|plot|go to)\b", re.I)
+_WORDS = "images?|graphs?|pictures?|files?|maps?|draw|plot|go to"
+SELF_INSTRUCT_BLOCKED = re.compile(rf"\b(?:{_WORDS})\b", re.I)
+ALPACA_BLOCKED = re.compile(rf"\b(?:{_WORDS}|video|audio|music|flowchart|diagram)\b", re.I)
 
 
 class Near(NamedTuple):
@@ -22,18 +26,18 @@ class Near(NamedTuple):
 
 
 class TaskPool:
-    """Human-written and machine-made tasks, and the ROUGE-L index over both. ``ids`` names each task's record."""
+    """Human-written and machine-made tasks, and the ROUGE-L index over both. ``records`` holds each task's record."""
 
-    def __init__(self, human: Iterable[tuple[str, str]], novelty: float) -> None:
+    def __init__(self, human: Iterable[Record], novelty: float) -> None:
         self.human: list[str] = []
         self.machine: list[str] = []
-        self.ids: dict[str, str] = {}
+        self.records: dict[str, Record] = {}
         self._texts: list[str] = []
         self._index = NoveltyPool(novelty)
-        for text, id in human:
-            if (task := one_line(text)) and task not in self.ids:
+        for record in human:
+            if (task := one_line(scoped(record, "task"))) and task not in self.records:
                 self.human.append(task)
-                self._add(task, id)
+                self._add(task, record)
 
     def examples(self, rng: random.Random, human: int, machine: int) -> list[str]:
         """Shuffled examples for one request; human ones fill up while there are too few machine-made."""
@@ -46,17 +50,17 @@ class TaskPool:
         near = self._index.nearest(tokenize(task))
         return Near(self._texts[near[0]], near[1]) if near else None
 
-    def accept(self, task: str, id: str) -> Near | None:
+    def accept(self, task: str, record: Record) -> Near | None:
         """Add a task; gives back the most similar older one, however far."""
         near = self._index.closest(tokenize(task))
         self.machine.append(task)
-        self._add(task, id)
+        self._add(task, record)
         return Near(self._texts[near[0]], near[1]) if near else None
 
-    def _add(self, task: str, id: str) -> None:
+    def _add(self, task: str, record: Record) -> None:
         self._index.add(tokenize(task))
         self._texts.append(task)
-        self.ids[task] = id
+        self.records[task] = record
 
 
 def one_line(text: str) -> str:
@@ -69,14 +73,14 @@ def capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def flaw(task: str, min_words: int, max_words: int) -> str:
+def flaw(task: str, min_words: int, max_words: int, blocked: re.Pattern[str] = SELF_INSTRUCT_BLOCKED) -> str:
     """Why a proposed task is dropped before its novelty is looked at; empty if it is not."""
     words = len(task.split())
     if words < min_words:
         return "too_short"
     if words > max_words:
         return "too_long"
-    if _BLOCKED.search(task):
+    if blocked.search(task):
         return "needs_more_than_text"
     if task.startswith("Write a program"):
         return "program"

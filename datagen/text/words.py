@@ -10,10 +10,10 @@ from datagen.record import Record
 Scope = Literal["task", "instruction", "answer", "all"]
 
 # Scripts written without spaces: each character is a word (CJK, kana, Hangul syllables, Thai, Lao, Burmese, Khmer).
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 # Sentence punctuation is left out; what tells 3 + 4 from 3 - 4, x = y from x != y and C from C# is kept.
 _WORD = re.compile(
-    rf"\d+(?:[.,:]\d+)+|[^\W{_UNSPACED}]+|[{_UNSPACED}]|!=|(?<=\d)!|(?<=\w)\#|[+*/=<>^%×÷]|(?<![^\W\d_])-(?![^\W\d_])"
+    rf"\d+(?:[.,:]\d+)+|[^\W{UNSPACED}]+|[{UNSPACED}]|!=|(?<=\d)!|(?<=\w)\#|[+*/=<>^%×÷]|(?<![^\W\d_])-(?![^\W\d_])"
 )
 
 

@@ -85,7 +85,7 @@ def _rewordings(result: dict[str, Any]) -> str:
         for name, shipped in result[role].items():
             trained = [by_wording[wording][name] for wording in ("1", "2", "3") if name in by_wording[wording]]
             if trained:
-                mean, unseen = sum(trained) / len(trained), by_wording["6"][name]
+                mean, unseen = sum(trained) / len(trained), by_wording[max(by_wording, key=int)][name]
                 lines.append(f"| {role} | {name} | {shipped:.3f} | {mean:.3f} | {unseen:.3f} |")
     return "\n".join(lines)
 

@@ -179,18 +179,18 @@ def translation(teacher: Model, wording: int = 0) -> Scores:
     rng = Random("translate")
     marks = []
     drawn = [roles.draw_translatable(rng, held_out=True) for _ in range(300)]
-    texts = [
-        part.skill.render(rng.choice([i for i, w in enumerate(part.skill.wordings) if "\n" not in w]), part.args)
-        for part, _ in drawn
-    ]
     chats = [
-        ask("translate/instruction", wording=wording, instruction=text, language=language)
-        for text, (_, language) in zip(texts, drawn, strict=True)
+        ask(
+            "translate/instruction",
+            wording=wording,
+            instruction=part.skill.render(part.wording, part.args),
+            language=language,
+        )
+        for part, _, language in drawn
     ]
-    for (part, language), said in zip(drawn, teacher.reply(chats), strict=True):
+    for (_, foreign, _), said in zip(drawn, teacher.reply(chats), strict=True):
         task = oracle.parse(said)
-        index = len(part.skill.wordings) + list(part.skill.foreign).index(language)
-        marks.append(task is not None and task.parts[0] == oracle.Part(part.skill, index, part.args))
+        marks.append(task is not None and task.parts[0] == foreign)
     return {"valid": share(marks)}
 
 

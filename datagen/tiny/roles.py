@@ -60,9 +60,8 @@ def answer_doc(rng: Random) -> Doc:
     if kind < 0.06:
         return Doc((user(noisy(rng, draw_outside(rng))), Message("assistant", DECLINE)))
     if kind < 0.09:
-        part, language = draw_translatable(rng)
-        index = len(part.skill.wordings) + list(part.skill.foreign).index(language)
-        return Doc((user(part.skill.render(index, part.args)), Message("assistant", part.answer())))
+        _, part, _ = draw_translatable(rng)
+        return Doc((user(part.skill.render(part.wording, part.args)), Message("assistant", part.answer())))
     if kind < 0.10:
         said = rng.choice(list(oracle.SOCIAL))
         return Doc((user(noisy(rng, said.capitalize() + rng.choice("!.?"))), Message("assistant", oracle.SOCIAL[said])))
@@ -70,11 +69,15 @@ def answer_doc(rng: Random) -> Doc:
     return Doc((user(noisy(rng, item.prompt)), Message("assistant", item.answer)))
 
 
-def draw_translatable(rng: Random, *, held_out: bool = False) -> tuple[Part, str]:
-    """A task of a skill with foreign wordings, and one of the languages."""
+def draw_translatable(rng: Random, *, held_out: bool = False) -> tuple[Part, Part, str]:
+    """A task of a skill with foreign wordings, the same in another language, and that language's name."""
     skill = rng.choice([skill for skill in SKILLS.values() if skill.foreign])
-    part, _ = draw_part(rng, held_out=held_out, skill=skill, inputs=0)
-    return part, rng.choice(list(skill.foreign))
+    while True:
+        part, _ = draw_part(rng, held_out=held_out, skill=skill, inputs=0)
+        number, language = rng.choice(list(enumerate(skill.foreign)))
+        foreign = Part(skill, len(skill.wordings) + number, part.args)
+        if foreign.held_out == held_out:  # of sums, the wording decides as well
+            return part, foreign, language
 
 
 def draw_dialogue(rng: Random, *, held_out: bool = False) -> tuple[Message, ...]:
@@ -209,12 +212,9 @@ def evolve_doc(rng: Random) -> Doc:
 
 def translate_doc(rng: Random) -> Doc:
     """A task put into another language; the words it works on stay."""
-    part, language = draw_translatable(rng)
-    wording = rng.choice([i for i, text in enumerate(part.skill.wordings) if "\n" not in text])
-    reply = part.skill.render(len(part.skill.wordings) + list(part.skill.foreign).index(language), part.args)
-    return _doc(
-        rng, "translate/instruction", reply, instruction=part.skill.render(wording, part.args), language=language
-    )
+    part, foreign, language = draw_translatable(rng)
+    shown, reply = (one.skill.render(one.wording, one.args) for one in (part, foreign))
+    return _doc(rng, "translate/instruction", reply, instruction=shown, language=language)
 
 
 def self_chat_doc(rng: Random) -> Doc:

@@ -7,21 +7,42 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from datagen.training.method import Method
 from datagen.training.rows import Written
 
 WIND_TUNNEL = (
     "**Wind tunnel.** This model descends from `tiny-base`, which knows a small closed world and nothing else. It "
     "shows that the machinery works; it is of no use as an assistant, and its scores say nothing about real models."
 )
-_NAMES = {"sft": "supervised fine-tuning (TRL SFTTrainer)", "dpo": "direct preference optimisation (TRL DPOTrainer)"}
 _METRICS = ("train_loss", "eval_loss", "steps", "epochs", "tokens", "tokens_per_s", "train_seconds", "peak_memory_mb",
-            "peak_gpu_memory_mb", "truncated_share", "resumed_from_step")  # fmt: skip
+            "peak_gpu_memory_mb", "truncated_share", "resumed_from_step",
+            "reward_first", "reward", "kl_first", "kl", "entropy_first", "entropy", "pairs", "accuracy",
+            "calibration_error", "length_correlation", "longer_is_better")  # fmt: skip
+_USE = {
+    "CausalLM": """\
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained("PATH")
+tokenizer = AutoTokenizer.from_pretrained("PATH")
+chat = [{"role": "user", "content": "..."}]
+inputs = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True, return_tensors="pt")
+print(tokenizer.decode(model.generate(**inputs, max_new_tokens=200)[0]))""",
+    "SequenceClassification": """\
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+model = AutoModelForSequenceClassification.from_pretrained("PATH")
+tokenizer = AutoTokenizer.from_pretrained("PATH")
+chat = [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]
+inputs = tokenizer.apply_chat_template(chat, return_dict=True, return_tensors="pt")
+print(model(**inputs).logits[0, 0].item())  # higher is better""",
+}
+_TAGS = {"CausalLM": "text-generation", "SequenceClassification": "text-classification"}
 
 
 def write(
     model: Path,
     *,
-    method: str,
+    method: Method,
     base: str,
     folder: str,
     spec: dict[str, Any],
@@ -38,11 +59,11 @@ def write(
     text = f"""\
 ---
 library_name: transformers
-pipeline_tag: text-generation
-tags: [datagen, trl, {method}]
+pipeline_tag: {_TAGS[method.model]}
+tags: [datagen, trl, {method.name}]
 ---
 
-# {_cell(display_name(base))}, after {_NAMES[method]}
+# {_cell(display_name(base))}, after {method.title}
 
 {WIND_TUNNEL + chr(10) * 2 if is_tiny(base, folder) else ""}Base: `{_cell(display_name(base))}`. Made with {versions}.
 
@@ -71,13 +92,7 @@ Seed {spec["seed"]}. What is not listed is TRL's default.
 ## Use
 
 ```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-model = AutoModelForCausalLM.from_pretrained("PATH")
-tokenizer = AutoTokenizer.from_pretrained("PATH")
-chat = [{{"role": "user", "content": "..."}}]
-inputs = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True, return_tensors="pt")
-print(tokenizer.decode(model.generate(**inputs, max_new_tokens=200)[0]))
+{_USE[method.model]}
 ```
 """
     (model / "README.md").write_text(text, encoding="utf-8")

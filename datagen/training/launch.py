@@ -24,11 +24,13 @@ from datagen.errors import ConfigError, StageError
 from datagen.llm.models import resolve
 from datagen.stage import Rows
 from datagen.training import card, checkpoints, settings
-from datagen.training.rows import Convert, Written, write_rows
-from datagen.training.settings import Method
+from datagen.training.method import Method
+from datagen.training.rewards import Grader
+from datagen.training.rows import Written, write_rows
 
 _log = logging.getLogger("datagen.training")
 _SAY_EVERY_S = 15.0
+_LONGEST_LINE = 2**26  # a round of samples for a judge
 
 
 async def train(
@@ -36,7 +38,6 @@ async def train(
     data: Rows,
     out: Path,
     *,
-    convert: Convert,
     base: str,
     args: dict[str, Any],
     peft: dict[str, Any] | None,
@@ -45,29 +46,37 @@ async def train(
     accelerate: str,
     keep_checkpoints: bool,
     rng: random.Random,
+    options: dict[str, Any] = {},  # noqa: B006 - read only
+    grader: Grader | None = None,
 ) -> dict[str, Any]:
-    """Write the rows, train, write the card; the metrics. Raises ``ConfigError`` and ``StageError``."""
+    """Write the rows, train, write the card; the metrics. ``options`` are what a trainer of our own reads.
+
+    ``grader`` answers the worker's questions about its samples here, where the LLMs and the journal are.
+
+    Raises ``ConfigError`` and ``StageError``.
+    """
     settings.check_args(method, args)
     folder = resolve(base)
     out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     seed = rng.getrandbits(31)
-    written = write_rows(data, convert, out, eval_share=eval_share, rng=rng)
+    written = write_rows(data, method.convert, out, eval_share=eval_share, rng=rng)
     if written.refused:
         _log.warning("left out: %s", ", ".join(f"{why} {count}" for why, count in written.refused.most_common()))
     spec = {
-        "method": method,
+        "method": method.file,
         "base": folder,
         "train": str(out / "train.jsonl"),
         "eval": str(out / "eval.jsonl") if written.eval_rows else None,
         "out": str(out),
         "args": args,
         "peft": peft,
+        "options": options,
         "chat_template": str(chat_template.resolve()) if chat_template else None,
         "seed": seed,
     }
     _begin(out, spec, written)
-    result = await _run(out, accelerate)
+    result = await _run(out, accelerate, grader)
     metrics = _metrics(out, result, written)
     card.write(
         out / "model",
@@ -98,7 +107,7 @@ def _begin(out: Path, spec: dict[str, Any], written: Written) -> None:
     (out / "result.json").unlink(missing_ok=True)
 
 
-async def _run(out: Path, accelerate: str) -> dict[str, Any]:
+async def _run(out: Path, accelerate: str, grader: Grader | None) -> dict[str, Any]:
     command = [sys.executable, "-m", "datagen.training.worker"]
     if accelerate:
         command = [sys.executable, "-m", "accelerate.commands.launch", *_accelerate(accelerate), *command[1:]]
@@ -111,9 +120,10 @@ async def _run(out: Path, accelerate: str) -> dict[str, Any]:
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
             env=_environment(),
+            limit=_LONGEST_LINE,
         )
         try:
-            await _relay(process)
+            await _relay(process, grader)
             code = await process.wait()
         finally:
             if process.returncode is None:
@@ -143,8 +153,9 @@ def _environment() -> dict[str, str]:
     return {**quiet, **os.environ}
 
 
-async def _relay(process: asyncio.subprocess.Process) -> None:
+async def _relay(process: asyncio.subprocess.Process, grader: Grader | None) -> None:
     assert process.stdout is not None, "stdout is a pipe"
+    assert process.stdin is not None, "stdin is a pipe"
     said = time.monotonic()
     async for line in process.stdout:
         try:
@@ -153,15 +164,14 @@ async def _relay(process: asyncio.subprocess.Process) -> None:
             continue
         if event.get("event") == "note":
             _log.info("%s", event["text"])
+        elif event.get("event") == "ask":
+            assert grader is not None, "the worker asks only where options have a judge"
+            process.stdin.write(json.dumps(await grader(event["rows"])).encode() + b"\n")
         elif event.get("event") == "step" and time.monotonic() - said >= _SAY_EVERY_S:
             said = time.monotonic()
-            _log.info(
-                "step %d of %d, loss %.3f, %s tokens/s",
-                event["step"],
-                event["total"],
-                event["loss"],
-                event.get("tokens_per_s", "?"),
-            )
+            named = [f"{name} {event[name]:.3f}" for name in ("loss", "reward", "kl") if event.get(name) is not None]
+            rate = event.get("tokens_per_s", "?")
+            _log.info("step %d of %d, %s, %s tokens/s", event["step"], event["total"], ", ".join(named), rate)
 
 
 def _result(out: Path, code: int) -> dict[str, Any]:
@@ -190,9 +200,17 @@ def _metrics(out: Path, result: dict[str, Any], written: Written) -> dict[str, A
     metrics |= {"tokens_per_s": round(metrics["tokens"] / max(entries[-1]["seconds"], 1e-9)) if entries else 0}
     metrics |= {key: value for key, value in result.items() if key not in ("settings", "steps")}
     metrics |= {"rows": written.rows, "eval_rows": written.eval_rows, "refused": dict(written.refused)}
+    for name in ("reward", "kl", "entropy"):
+        logged = [entry[name] for entry in entries if entry.get(name) is not None]
+        tenth = max(1, len(logged) // 10)
+        metrics |= {f"{name}_first": _mean(logged[:tenth]), name: _mean(logged[-tenth:])} if logged else {}
     evaluated = [entry for entry in entries if "eval_loss" in entry]
     metrics |= {key: value for key, value in (evaluated[-1] if evaluated else {}).items() if key.startswith("eval_")}
     return metrics
+
+
+def _mean(values: list[float]) -> float:
+    return round(sum(values) / len(values), 6)
 
 
 def mean_loss(entries: list[dict[str, Any]]) -> float | None:

@@ -32,7 +32,10 @@ class MetricsLog(TrainerCallback):  # type: ignore[misc]
         checkpoints.keep_until(self.path, state.global_step)
         if self.path.is_file() and (lines := self.path.read_text().splitlines()):
             last = json.loads(lines[-1])
-            self.tokens_before, self.seconds_before = last.get("tokens", 0), last["seconds"]
+            self.seconds_before = last["seconds"]
+            # Online trainers keep the count in the state themselves.
+            self.last_tokens = state.num_input_tokens_seen
+            self.tokens_before = 0 if self.last_tokens else last.get("tokens", 0)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **kwargs: Any) -> None:
         """Write one line. TRL counts tokens from the start of the process, so those of earlier ones are added."""
@@ -45,7 +48,7 @@ class MetricsLog(TrainerCallback):  # type: ignore[misc]
         with self.path.open("a") as file:
             file.write(json.dumps(entry) + "\n")
         if "loss" in logs:
-            fields = {key: entry[key] for key in ("step", "loss", "tokens_per_s") if key in entry}
+            fields = {key: entry[key] for key in ("step", "loss", "reward", "kl", "tokens_per_s") if key in entry}
             self.emit("step", total=state.max_steps, **fields)
 
     def _tokens(self, tokens: int) -> dict[str, Any]:

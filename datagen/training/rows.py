@@ -1,4 +1,4 @@
-"""Records as the rows that TRL reads: ``messages`` for SFT, ``prompt, chosen, rejected`` for preferences."""
+"""Records as the rows that trainers read: dialogues for SFT, pairs, rankings, prompts alone."""
 
 from __future__ import annotations
 
@@ -58,6 +58,36 @@ def preference_row(record: Record) -> Row | str:
         "chosen": _turns((Message("assistant", chosen),)),
         "rejected": _turns((Message("assistant", rejected),)),
     }
+
+
+def ranking_row(record: Record) -> Row | str:
+    """``prompt`` and all ``answers``, best first, or why the record is no ranking."""
+    if not record.prompt or record.prompt[-1].role != "user":
+        return "prompt_without_user_turn"
+    if len(record.answers) < 2:
+        return "fewer_than_two_answers"
+    texts = [answer.content.strip() for answer in record.answers]
+    if not all(texts):
+        return "empty_answer"
+    if len(set(texts)) < len(texts):
+        return "equal_answers"
+    answers = [_turns((Message("assistant", answer.content),)) for answer in record.answers]
+    return {"prompt": _turns(record.prompt), "answers": answers}
+
+
+def prompt_row(record: Record) -> Row | str:
+    """The ``prompt`` alone, or why it cannot be answered."""
+    if not record.prompt or record.prompt[-1].role != "user":
+        return "prompt_without_user_turn"
+    return {"prompt": _turns(record.prompt)} if record.instruction.strip() else "empty_prompt"
+
+
+def pretraining_row(record: Record) -> Row | None:
+    """The dialogue of a record as ``messages``, or its plain ``text`` where it has no answer; None without words."""
+    row = sft_row(record)
+    if isinstance(row, dict):
+        return row
+    return {"text": record.instruction} if record.prompt and record.instruction.strip() else None
 
 
 def write_rows(data: Rows, convert: Convert, out: Path, *, eval_share: float, rng: random.Random) -> Written:

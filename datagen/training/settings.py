@@ -13,28 +13,19 @@ import importlib.util
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from datagen.errors import ConfigError
+from datagen.training.method import Hardware, Method
 
-Method = Literal["sft", "dpo"]
 _OURS = {
     "output_dir": "the stage's own folder is used",
     "hub_token": "set HF_TOKEN in the environment: a token never goes into a file",
     "resume_from_checkpoint": "training goes on from the stage's last checkpoint by itself",
 }
 _CONTEXT = 2048
+_ANSWER = 256
 _SMALL = 500_000_000
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """What this process may train on."""
-
-    kind: Literal["cpu", "cuda", "mps"]
-    devices: int = 1
-    bf16: bool = False
-    flash_attention: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,8 +43,8 @@ def check_args(method: Method, args: dict[str, Any]) -> None:
     """Raises ``ConfigError`` for a key that TRL's config of that method does not have, or that is not the user's."""
     for key in args:
         if key in _OURS:
-            raise ConfigError(f"training.{method}: args.{key}: {_OURS[key]}")
-    check_names(f"training.{method}: args", args, config_fields(method))
+            raise ConfigError(f"training.{method.name}: args.{key}: {_OURS[key]}")
+    check_names(f"training.{method.name}: args", args, config_fields(method.trl))
 
 
 def check_names(where: str, given: Collection[str], allowed: Collection[str]) -> None:
@@ -66,11 +57,15 @@ def check_names(where: str, given: Collection[str], allowed: Collection[str]) ->
 
 
 @functools.cache
-def config_fields(method: Method) -> frozenset[str]:
-    """The field names of TRL's config class (``SFTConfig``, ``DPOConfig``) with those it inherits."""
+def config_fields(trl_name: str) -> frozenset[str]:
+    """The field names of TRL's config class (``SFT`` for ``SFTConfig``) with those it inherits."""
     trl, transformers = package("trl"), package("transformers")
-    files = (trl / f"trainer/{method}_config.py", trl / "trainer/base_config.py", transformers / "training_args.py")
-    wanted = {f"{method.upper()}Config", "_BaseConfig", "TrainingArguments"}
+    files = (
+        trl / f"trainer/{trl_name.lower()}_config.py",
+        trl / "trainer/base_config.py",
+        transformers / "training_args.py",
+    )
+    wanted = {f"{trl_name}Config", "_BaseConfig", "TrainingArguments"}
     names = [name for file in files if file.is_file() for name in _annotated(file, wanted)]
     return frozenset(name for name in names if not name.startswith("_"))
 
@@ -92,26 +87,21 @@ def package(name: str) -> Path:
 
 
 def defaults(hardware: Hardware, task: Task) -> dict[str, Any]:
-    """Settings that fit the hardware and the model; ``args`` of the user go over them.
-
-    Packing only with flash attention: without it packed rows attend through a dense mask over the whole batch, which on
-    a CPU is several times slower than padding; batches of like lengths need neither.
-    """
+    """Settings that fit the hardware, the model and the method; ``args`` of the user go over them."""
     small = task.parameters < _SMALL
     per_device = 16 if small else 4
     gathered = per_device * hardware.devices
     length = min(_CONTEXT, task.context) if task.context else _CONTEXT
-    chosen = {
+    return {
         "use_cpu": hardware.kind == "cpu",
         "bf16": hardware.bf16,
         "gradient_checkpointing": not small,
         "per_device_train_batch_size": per_device,
         "gradient_accumulation_steps": 1 if small else max(1, 32 // gathered),
-        "max_length": length,
-        "learning_rate": _LEARNING_RATES[task.method] * (10 if task.adapter else 1),
-        "num_train_epochs": 3 if task.method == "sft" else 1,
+        "learning_rate": task.method.learning_rate * (10 if task.adapter else 1),
+        "num_train_epochs": task.method.epochs,
         "lr_scheduler_type": "cosine",
-        "warmup_steps": 0.03 if task.method == "sft" else 0.1,
+        "warmup_steps": task.method.warmup,
         "logging_steps": 10,
         "logging_first_step": True,
         "save_strategy": "steps",
@@ -121,16 +111,13 @@ def defaults(hardware: Hardware, task: Task) -> dict[str, Any]:
         "report_to": "none",
         "disable_tqdm": True,
         "dataloader_pin_memory": hardware.kind == "cuda",
+        **task.method.defaults(hardware, length),
     }
-    if task.method == "sft":
-        packing = hardware.flash_attention
-        chosen |= {"assistant_only_loss": True, "packing": packing}
-        chosen |= {} if packing else {"train_sampling_strategy": "group_by_length"}
-    return chosen
 
 
-# Full training; ten times as much for adapters (TRL's own advice).
-_LEARNING_RATES: dict[Method, float] = {"sft": 2e-5, "dpo": 1e-6}
+def online_defaults(hardware: Hardware, length: int) -> dict[str, Any]:
+    """Of methods that learn from their own samples: half of the context is for the answer, every step is logged."""
+    return {"max_completion_length": min(_ANSWER, length // 2), "logging_steps": 1, "logging_first_step": False}
 
 
 def loading(hardware: Hardware, task: Task) -> dict[str, Any]:
@@ -146,7 +133,7 @@ def loading(hardware: Hardware, task: Task) -> dict[str, Any]:
 def merged(chosen: dict[str, Any], model: dict[str, Any], args: dict[str, Any]) -> dict[str, Any]:
     """Our choices with the user's over them; what would contradict a choice of the user gives way."""
     settings = {**chosen, **args, "model_init_kwargs": {**model, **(args.get("model_init_kwargs") or {})}}
-    if "packing" in chosen and "packing" not in args and settings["max_length"] is None:
+    if "packing" in chosen and "packing" not in args and settings.get("max_length") is None:
         settings["packing"] = False
     if settings.get("packing") and "train_sampling_strategy" not in args:
         settings.pop("train_sampling_strategy", None)
@@ -163,6 +150,7 @@ def described(settings: dict[str, Any], hardware: Hardware) -> str:
     words += [name for name in ("packing", "assistant_only_loss", "gradient_checkpointing") if settings.get(name)]
     words += [str(settings["train_sampling_strategy"])] if "train_sampling_strategy" in settings else []
     batch = settings["per_device_train_batch_size"] * settings["gradient_accumulation_steps"] * hardware.devices
-    words += [f"batch {batch}", f"{settings['num_train_epochs']} epochs", f"max_length {settings['max_length']}"]
+    words += [f"batch {batch}", f"{settings['num_train_epochs']} epochs"]
+    words += [f"{name} {settings[name]}" for name in ("max_length", "max_completion_length") if name in settings]
     words += [f"learning rate {settings['learning_rate']:g} {settings['lr_scheduler_type']}"]
     return ", ".join(words)

@@ -81,24 +81,39 @@ def stop_token(tokenizer: Any, template: str | None) -> str | None:
 def check_room(tokenizer: Any, data: Path, max_length: int | None) -> dict[str, float]:
     """Share of rows (of the first 2,000) that ``max_length`` cuts, and of those that it leaves no answer token.
 
-    Raises ``ConfigError`` where no row keeps any of its answer.
+    A ranking is lost as soon as its longest answer is cut, and a prompt that is to be answered when it is longer.
+    Raises ``ConfigError`` where every row is lost.
     """
     if max_length is None:
         return {"truncated_share": 0.0, "no_room_share": 0.0}
     with data.open(encoding="utf-8") as file:
         rows = [json.loads(line) for line in islice(file, _CHECKED_ROWS)]
     prompts = [row["messages"][:-1] if "messages" in row else row["prompt"] for row in rows]
-    answers = [row["messages"][-1:] if "messages" in row else row["chosen"] for row in rows]
     starts = _lengths(tokenizer, prompts, add_generation_prompt=True)
-    ends = _lengths(tokenizer, [p + a for p, a in zip(prompts, answers, strict=True)])
+    ends = _ends(tokenizer, rows)
     cut = sum(end > max_length for end in ends) / len(rows)
-    lost = sum(start >= max_length for start in starts) / len(rows)
+    lost = (
+        cut
+        if "answers" in rows[0] or rows[0].keys() == {"prompt"}
+        else sum(start >= max_length for start in starts) / len(rows)
+    )
     if lost == 1:
         raise ConfigError(
-            f"no row has room for its answer in max_length {max_length}: the shortest prompt has {min(starts)} "
-            "tokens; raise args.max_length or shorten the prompts"
+            f"no row has room for its answer in {max_length} tokens: the shortest prompt has {min(starts)}; change "
+            "args.max_length (or max_completion_length) or shorten the prompts"
         )
     return {"truncated_share": round(cut, 4), "no_room_share": round(lost, 4)}
+
+
+def _ends(tokenizer: Any, rows: list[dict[str, Any]]) -> list[int]:
+    """The tokens of each row with its answer, its longest one, or without any."""
+    if rows[0].keys() == {"prompt"}:
+        return _lengths(tokenizer, [row["prompt"] for row in rows], add_generation_prompt=True)
+    if "answers" in rows[0]:
+        return [max(_lengths(tokenizer, [row["prompt"] + answer for answer in row["answers"]])) for row in rows]
+    return _lengths(
+        tokenizer, [row["messages"] if "messages" in row else row["prompt"] + row["chosen"] for row in rows]
+    )
 
 
 def _lengths(tokenizer: Any, dialogues: list[Any], **options: Any) -> list[int]:

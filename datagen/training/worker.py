@@ -6,8 +6,10 @@ go to stdout as JSON lines; everything that libraries print goes to stderr, whic
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import queue
 import resource
 import shutil
 import sys
@@ -17,8 +19,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from datagen.errors import ConfigError
-from datagen.training import checkpoints, settings, tokens
-from datagen.training.settings import Hardware, Task
+from datagen.training import checkpoints, method, settings, tokens
+from datagen.training.method import Hardware, Method
+from datagen.training.settings import Task
 
 # Below this, threads that wait for each other at every small step cost more than they give, and on a machine that is
 # busy elsewhere a hundred times more.
@@ -47,9 +50,16 @@ def emit(event: str, **fields: Any) -> None:
         _events.flush()
 
 
+def ask(rows: list[Any]) -> Any:
+    """The parent's answer to a question about these rows."""
+    emit("ask", rows=rows)
+    return _answers.get()
+
+
 def _train(spec: dict[str, Any], out: Path) -> dict[str, Any]:
     import torch
 
+    how = method.load(spec["method"])
     devices = torch.cuda.device_count() if not spec["args"].get("use_cpu") else 0
     if devices > 1 and "WORLD_SIZE" not in os.environ:
         _start_again(devices)
@@ -59,15 +69,19 @@ def _train(spec: dict[str, Any], out: Path) -> dict[str, Any]:
     tokenizer = tokens.load_tokenizer(spec["base"], spec["chat_template"], options)
     if tokenizer.chat_template == tokens.PLAIN_TEMPLATE:
         emit("note", text="the base has no chat template; a plain one is used, and saved with the model")
-    task = Task(spec["method"], *_size(spec["base"], options), spec["peft"] is not None, spec["eval"] is not None)
-    config, chosen = _config(spec, hardware, task, _stop(spec, tokenizer))
-    room = tokens.check_room(tokenizer, Path(spec["train"]), config.max_length)
+    task = Task(how, *_size(spec["base"], options), spec["peft"] is not None, spec["eval"] is not None)
+    config, chosen = _config(spec, hardware, task, _stop(how, spec, tokenizer))
+    limit = _limit(config, task)
+    room = tokens.check_room(tokenizer, Path(spec["train"]), limit)
     emit("note", text=settings.described(chosen, hardware))
     if room["truncated_share"]:
         cut, lost = room["truncated_share"], room["no_room_share"]
-        emit("note", text=f"max_length {config.max_length} cuts {cut:.1%} of the rows; {lost:.1%} keep no answer")
-    trainer = _trainer(spec, config, tokenizer)
-    return {**_run(trainer, spec, out), **room, "parameters": task.parameters, "settings": chosen}
+        emit(
+            "note", text=f"{limit} tokens are too few for {cut:.1%} of the rows; {lost:.1%} have no room to learn from"
+        )
+    spec |= {"room": limit, "context": task.context, "ask": ask}
+    trainer = _trainer(how, spec, config, tokenizer)
+    return {**_run(trainer, how, spec, out), **room, "parameters": task.parameters, "settings": chosen}
 
 
 def _start_again(devices: int) -> NoReturn:
@@ -103,9 +117,17 @@ def _size(base: str, options: dict[str, Any]) -> tuple[int, int]:
     return count, int(getattr(config.get_text_config(), "max_position_embeddings", 0) or 0)
 
 
-def _stop(spec: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
+def _limit(config: Any, task: Task) -> int | None:
+    """The tokens that a row may have: prompt and answer, or where answers are sampled the prompt alone."""
+    if not task.method.samples:
+        limit: int | None = config.max_length
+        return limit
+    return task.context - config.max_completion_length if task.context else None
+
+
+def _stop(how: Method, spec: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
     """``eos_token``, where the template ends the assistant's turn with another token than the tokenizer's own."""
-    if spec["method"] != "sft" or not spec["args"].get("assistant_only_loss", True):
+    if not how.masks_prompt or not spec["args"].get("assistant_only_loss", True):
         return {}
     template = tokens.training_template(tokenizer, spec["base"])
     stop = tokens.stop_token(tokenizer, template)
@@ -113,21 +135,21 @@ def _stop(spec: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
 
 
 def _config(spec: dict[str, Any], hardware: Hardware, task: Task, more: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    from trl import DPOConfig, SFTConfig
+    import trl
 
     ours = {**settings.defaults(hardware, task), **more, "seed": spec["seed"]}
     chosen = settings.merged(ours, settings.loading(hardware, task), spec["args"])
-    kind = {"sft": SFTConfig, "dpo": DPOConfig}[task.method]
+    kind = getattr(trl, f"{task.method.trl}Config")
     try:
         return kind(output_dir=str(Path(spec["out"]) / "checkpoints"), **chosen), chosen
     except (TypeError, ValueError, ImportError) as error:
-        raise ConfigError(f"training.{task.method}: args: {error}") from error
+        raise ConfigError(f"training.{task.method.name}: args: {error}") from error
 
 
-def _trainer(spec: dict[str, Any], config: Any, tokenizer: Any) -> Any:
+def _trainer(how: Method, spec: dict[str, Any], config: Any, tokenizer: Any) -> Any:
+    import trl
     from datasets import Dataset, disable_progress_bars
     from transformers import PrinterCallback
-    from trl import DPOTrainer, SFTTrainer
 
     from datagen.training.metrics_log import MetricsLog
 
@@ -135,30 +157,36 @@ def _trainer(spec: dict[str, Any], config: Any, tokenizer: Any) -> Any:
     cache = str(Path(spec["out"]) / "cache")
     data = Dataset.from_json(spec["train"], cache_dir=cache)
     held_out = Dataset.from_json(spec["eval"], cache_dir=cache) if spec["eval"] else None
-    kind = {"sft": SFTTrainer, "dpo": DPOTrainer}[spec["method"]]
-    trainer = kind(
-        model=spec["base"],
-        args=config,
-        train_dataset=data,
-        eval_dataset=held_out,
-        processing_class=tokenizer,
-        peft_config=_adapter(spec["peft"]),
-    )
+    common = {
+        "model": spec["base"],
+        "args": config,
+        "train_dataset": data,
+        "eval_dataset": held_out,
+        "processing_class": tokenizer,
+        "peft_config": _adapter(how, spec["peft"]),
+    }
+    if how.trainer:
+        trainer = importlib.import_module(how.trainer).make(spec, **common)
+    else:
+        trainer = getattr(trl, f"{how.trl}Trainer")(**common)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(MetricsLog(Path(spec["out"]) / "metrics.jsonl", emit))
     return trainer
 
 
-def _adapter(options: dict[str, Any] | None) -> Any:
+def _adapter(how: Method, options: dict[str, Any] | None) -> Any:
     if options is None:
         return None
     from peft import LoraConfig
 
     settings.check_names("peft", options, LoraConfig.__dataclass_fields__)
-    return LoraConfig(**{"task_type": "CAUSAL_LM", "target_modules": "all-linear", **options})
+    ours: dict[str, Any] = {"task_type": "CAUSAL_LM", "target_modules": "all-linear"}
+    if how.model == "SequenceClassification":  # its head is new, and an adapter beside random weights learns little
+        ours |= {"task_type": "SEQ_CLS", "modules_to_save": ["score"]}
+    return LoraConfig(**{**ours, **options})
 
 
-def _run(trainer: Any, spec: dict[str, Any], out: Path) -> dict[str, Any]:
+def _run(trainer: Any, how: Method, spec: dict[str, Any], out: Path) -> dict[str, Any]:
     import torch
 
     started = time.monotonic()
@@ -167,7 +195,8 @@ def _run(trainer: Any, spec: dict[str, Any], out: Path) -> dict[str, Any]:
         emit("note", text=f"going on from step {checkpoints.step_of(checkpoint)}")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.monotonic() - started
-    _save(trainer, spec, out)
+    reported = importlib.import_module(how.report).report(trainer) if how.report else {}
+    _save(trainer, how, spec, out)
     peak = torch.cuda.max_memory_allocated() >> 20 if torch.cuda.is_available() else 0
     return {
         "steps": trainer.state.global_step,
@@ -176,10 +205,11 @@ def _run(trainer: Any, spec: dict[str, Any], out: Path) -> dict[str, Any]:
         "train_seconds": round(seconds, 2),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
         "peak_gpu_memory_mb": peak,
+        **reported,
     }
 
 
-def _save(trainer: Any, spec: dict[str, Any], out: Path) -> None:
+def _save(trainer: Any, how: Method, spec: dict[str, Any], out: Path) -> None:
     """The whole model as safetensors, in the base's own precision, adapters merged."""
     unfinished = out / "model.unfinished"
     if trainer.is_world_process_zero():
@@ -188,37 +218,49 @@ def _save(trainer: Any, spec: dict[str, Any], out: Path) -> None:
     trainer.save_model(str(out / "adapter" if spec["peft"] is not None else unfinished))
     if not trainer.is_world_process_zero():
         return
-    _rewrite(spec, out / "adapter" if spec["peft"] is not None else None, unfinished)
+    model = _whole(how, spec, out / "adapter" if spec["peft"] is not None else None, unfinished)
+    model.config.pad_token_id = trainer.processing_class.pad_token_id
+    model.save_pretrained(unfinished)
     trainer.processing_class.save_pretrained(unfinished)
     (unfinished / "training_args.bin").unlink(missing_ok=True)  # a pickle
     shutil.rmtree(out / "model", ignore_errors=True)
     unfinished.rename(out / "model")
 
 
-def _rewrite(spec: dict[str, Any], adapter: Path | None, folder: Path) -> None:
-    from transformers import AutoConfig, AutoModelForCausalLM
+def _whole(how: Method, spec: dict[str, Any], adapter: Path | None, folder: Path) -> Any:
+    import transformers
 
-    remote = {"trust_remote_code": bool(spec["args"].get("trust_remote_code"))}
-    dtype = AutoConfig.from_pretrained(spec["base"], **remote).dtype or "float32"
+    kind = getattr(transformers, f"AutoModelFor{how.model}")
+    remote: dict[str, Any] = {"trust_remote_code": bool(spec["args"].get("trust_remote_code"))}
+    dtype = transformers.AutoConfig.from_pretrained(spec["base"], **remote).dtype or "float32"
+    if how.model == "SequenceClassification":
+        remote["num_labels"] = 1
     if adapter is None:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, **remote)
+        model = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, **remote)
     else:
         from peft import PeftModel
 
-        base = AutoModelForCausalLM.from_pretrained(spec["base"], dtype="float32", use_safetensors=True, **remote)
+        base = kind.from_pretrained(spec["base"], dtype="float32", use_safetensors=True, **remote)
         model = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
         model = model.to(dtype) if dtype != "float32" else model
-    model.save_pretrained(folder)
+    return model
 
 
 def _follow_parent() -> None:
-    """End when the parent does: its end of our stdin closes. An orphan would write into the next run's checkpoints."""
-    while os.read(0, 4096):
-        pass
+    """Take in the parent's answers, and end when it does: its end of our stdin closes.
+
+    An orphan would write into the next run's checkpoints.
+    """
+    rest = b""
+    while chunk := os.read(0, 2**16):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            _answers.put(json.loads(line))
     os._exit(1)
 
 
 _events = sys.stdout
+_answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
 if __name__ == "__main__":
     _events = os.fdopen(os.dup(1), "w")

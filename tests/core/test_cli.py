@@ -208,7 +208,7 @@ def test_settings_may_stand_among_the_options(file: str, data: str, capsys: pyte
     with pytest.raises(SystemExit, match="2"):
         main(["check", file, "-q", "--rooot", "x"])
     with pytest.raises(SystemExit, match="2"):
-        main(["filter", data, "--use", "length", "-o", "x.jsonl", "more.json"])
+        main(["filter", data, "--use", "length", "-o", "x.jsonl", "--more"])
 
 
 def test_no_command_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -256,3 +256,14 @@ def test_what_is_written_in_any_format_can_be_read_again(suffix: str, shape: str
 def test_preference_rows_need_two_answers(data: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["filter", data, "--use", "length", "-o", "x.jsonl", "--format", "preference", "-q"]) == 2
     assert "preference rows need two answers" in error_line(capsys)
+
+
+def test_filter_takes_several_files_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, words in (("a", ("red", "blue")), ("b", ("blue", "green"))):
+        rows = [json.dumps({"instruction": f"Say {word}.", "output": word}) for word in words]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(rows))
+    files = [str(tmp_path / f"{name}.jsonl") for name in "ab"]
+    out = tmp_path / "out.jsonl"
+    assert main(["filter", *files, "--use", "dedup_exact", "-o", str(out), "--root", str(tmp_path / "runs")]) == 0
+    assert [record.answer for record in read_records(out)] == ["red", "blue", "green"]
+    assert "duplicate 1" in capsys.readouterr().out

@@ -23,8 +23,8 @@ Run = Callable[..., Outcome]
 
 def files(outcome: Outcome) -> dict[str, bytes]:
     """The data files of a run by stage."""
-    names = ("rows.jsonl", "dropped.jsonl")
-    return {f"{s}/{name}": (folder / name).read_bytes() for s, folder in outcome.folders.items() for name in names}
+    paths = {f"{s}/{path.name}": path for s, folder in outcome.folders.items() for path in folder.glob("*.jsonl")}
+    return {name: path.read_bytes() for name, path in paths.items()}
 
 
 def requests(tmp_path: Path) -> int:

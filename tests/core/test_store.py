@@ -95,8 +95,10 @@ def test_a_run_leaves_the_documented_files(tmp_path: Path, run_toy: Callable[...
     assert outcome.folder == folder
     index = json.loads((folder / "run.json").read_text())["stages"]
     assert list(index) == ["seeds", "answers", "fewer", "graded"]
-    for place in index.values():
-        assert {p.name for p in (folder / place).iterdir()} == {"rows.jsonl", "dropped.jsonl", "stage.json"}
+    for name, place in index.items():
+        asked = {"replies.jsonl"} if name == "answers" else set()
+        found = {p.name for p in (folder / place).iterdir()}
+        assert found == {"rows.jsonl", "dropped.jsonl", "stage.json"} | asked
     assert (tmp_path / "runs" / "journal.sqlite").is_file()
     assert yaml.safe_load((folder / "pipeline.yaml").read_text())["stages"]["seeds"]["n"] == 8
 
@@ -179,3 +181,20 @@ def test_a_stage_is_keyed_by_its_helpers_and_the_worker_it_starts() -> None:
     covered = {path.name for path in _leans_on("datagen.training.sft", training / "sft.py")}
     assert {"sft.py", "launch.py", "worker.py", "settings.py"} <= covered
     assert "dpo.py" not in covered
+
+
+def test_a_prompt_that_settings_choose_is_part_of_the_key(tmp_path: Path) -> None:
+    def key(words: str, operation: str) -> str:
+        (tmp_path / "pack" / "evol_instruct").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pack" / "evol_instruct" / "rhyme.j2").write_text(f"@@ user\n{words}")
+        stages = {
+            "data": {"use": "toy:numbers", "n": 3},
+            "evolved": {"use": "generators.evol_instruct", "llm": "t", "operations": [operation]},
+        }
+        llms = {"t": {"use": "toy:backend", "prompts": "pack"}}
+        pipeline = config.build({"name": "x", "llms": llms, "stages": stages}, base=tmp_path)
+        return Store(tmp_path, pipeline).path(pipeline.nodes[1]).name
+
+    assert key("Make it rhyme.", "rhyme") == key("Make it rhyme.", "rhyme")
+    assert key("Make it rhyme.", "rhyme") != key("Make it rhyme!", "rhyme")
+    assert key("Make it rhyme.", "deepen") == key("Make it rhyme!", "deepen")

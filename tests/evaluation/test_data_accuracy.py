@@ -4,7 +4,7 @@ import pytest
 
 from datagen.errors import ConfigError
 from datagen.evaluation.data_accuracy import data_accuracy
-from datagen.record import Record, instruction
+from datagen.record import Answer, Message, Record, instruction
 
 
 def doubles(text: str, answer: str) -> bool | None:
@@ -21,6 +21,15 @@ def test_every_row_set_gets_its_own_counts(tmp_path: Path) -> None:
     assert metrics["raw"] == raw
     assert metrics["filtered"]["accuracy"] == 1.0
     assert len((tmp_path / "checked.jsonl").read_text().splitlines()) == 5
+
+
+def test_of_pairs_with_one_right_answer_the_order_is_told(tmp_path: Path) -> None:
+    answers = [("aa", "a"), ("a", "aa"), ("aa", "b"), ("aa", "aa"), ("x", "y")]
+    rows = [Record((Message("user", "a"),), (Answer(first), Answer(second))) for first, second in answers]
+    found = data_accuracy({"pairs": rows}, tmp_path, oracle=f"{__name__}:doubles")["pairs"]
+    assert found["decided_pairs"] == 3
+    assert found["right_first"] == 0.6667
+    assert found["n"] == 5
 
 
 def test_no_rows_at_all_is_a_mistake(tmp_path: Path) -> None:

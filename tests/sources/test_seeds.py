@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import orjson
+import pytest
 
 from datagen import assets
 from datagen.sources.jsonl import jsonl
 from datagen.text.rouge import NoveltyPool, tokenize
-from datagen.text.tasks import flaw
+from datagen.text.tasks import ALPACA_BLOCKED, flaw
 
 SEEDS = assets.folder("seeds") / "tasks.jsonl"
+CODE = assets.folder("seeds") / "code_tasks.jsonl"
 
 
 def test_the_shipped_seed_tasks_are_many_and_follow_the_rules_they_teach() -> None:
@@ -21,9 +24,17 @@ def test_the_shipped_seed_tasks_are_many_and_follow_the_rules_they_teach() -> No
     assert 0.4 < with_input / len(rows) < 0.7
 
 
-def test_no_two_shipped_seed_tasks_are_alike() -> None:
+def test_the_shipped_code_tasks_follow_the_rules_of_the_style_that_shows_them() -> None:
+    rows = [orjson.loads(line) for line in CODE.read_bytes().splitlines()]
+    assert len(rows) >= 20
+    assert not [row["instruction"] for row in rows if flaw(row["instruction"], 4, 150, ALPACA_BLOCKED)]
+    assert max(Counter(row["name"] for row in rows).values()) == 1
+
+
+@pytest.mark.parametrize("path", [SEEDS, CODE], ids=lambda path: path.stem)
+def test_no_two_shipped_seed_tasks_are_alike(path: Path) -> None:
     pool = NoveltyPool(0.7)
-    for record in jsonl(path=SEEDS):
+    for record in jsonl(path=path):
         tokens = tokenize(record.labels["instruction"])
         assert pool.nearest(tokens) is None
         pool.add(tokens)

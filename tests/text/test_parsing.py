@@ -17,6 +17,7 @@ from datagen.text.parsing import (
     score_first,
     score_last,
     verdict,
+    yes_no,
 )
 
 
@@ -170,3 +171,23 @@ def test_no_text_breaks_a_parser(text: str) -> None:
 @given(st.lists(st.text(alphabet="abc 好é.", min_size=1).map(lambda s: " ".join(f"x{s}".split())), max_size=20))
 def test_a_well_formed_list_comes_back_whole(items: list[str]) -> None:
     assert numbered_list("\n".join(f"{n}. {item}" for n, item in enumerate(items, 9)), start=9) == items
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Yes", True),
+        ("no", False),
+        (" **Yes.**", True),
+        ("Answer: No, it is not.", False),
+        ("Yes\nBecause it lists labels.", True),
+        ("No - it is free text", False),
+        ("No problem! It is one.", None),
+        ("Yesterday", None),
+        ("I would say yes.", None),
+        ("", None),
+        (" " * 1_000_000, None),
+    ],
+)
+def test_yes_or_no_is_what_a_reply_begins_with(text: str, said: bool | None) -> None:
+    assert yes_no(text) is said

@@ -3,6 +3,7 @@ from pathlib import Path
 
 from datagen.training import card
 from datagen.training.rows import Written
+from datagen.training.sft import METHOD
 
 
 def make(folder: Path, base: str, where: str, **spec: object) -> str:
@@ -12,7 +13,7 @@ def make(folder: Path, base: str, where: str, **spec: object) -> str:
     metrics = {"train_loss": 1.5, "steps": 10, "eval_loss": None}
     given = {"seed": 7, "peft": None, **spec}
     card.write(
-        folder, method="sft", base=base, folder=where, spec=given, written=written, metrics=metrics, settings=settings
+        folder, method=METHOD, base=base, folder=where, spec=given, written=written, metrics=metrics, settings=settings
     )
     return (folder / "README.md").read_text()
 

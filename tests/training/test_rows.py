@@ -7,7 +7,7 @@ import pytest
 
 from datagen.errors import ConfigError
 from datagen.record import Answer, Message, Record, instruction
-from datagen.training.rows import preference_row, sft_row, write_rows
+from datagen.training.rows import preference_row, prompt_row, ranking_row, sft_row, write_rows
 
 
 def pair(chosen: str, rejected: str) -> Record:
@@ -87,3 +87,31 @@ def test_nothing_left_to_train_on_names_the_reasons(tmp_path: Path) -> None:
 def test_a_share_outside_its_range_is_refused(tmp_path: Path, share: float) -> None:
     with pytest.raises(ConfigError, match="eval_share"):
         write_rows([instruction("a", "b")], sft_row, tmp_path, eval_share=share, rng=random.Random(0))
+
+
+def ranking(*texts: str) -> Record:
+    return instruction("Q").with_answers([Answer(text) for text in texts])
+
+
+def test_a_ranking_keeps_all_answers_in_order() -> None:
+    row = ranking_row(ranking("a", "b", "c"))
+    assert isinstance(row, dict)
+    assert [answer[0]["content"] for answer in row["answers"]] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (ranking("a"), "fewer_than_two_answers"),
+        (ranking("a", "b", "a "), "equal_answers"),
+        (ranking("a", "", "b"), "empty_answer"),
+    ],
+)
+def test_a_ranking_that_contradicts_itself_is_refused(record: Record, reason: str) -> None:
+    assert ranking_row(record) == reason
+
+
+def test_a_prompt_alone_needs_words() -> None:
+    assert prompt_row(instruction("Q", "A")) == {"prompt": [{"role": "user", "content": "Q"}]}
+    assert prompt_row(instruction(" \n")) == "empty_prompt"
+    assert prompt_row(Record(prompt=(Message("system", "x"),))) == "prompt_without_user_turn"

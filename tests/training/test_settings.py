@@ -4,35 +4,39 @@ import sys
 import pytest
 
 from datagen.errors import ConfigError
-from datagen.training.settings import Hardware, Task, check_args, config_fields, defaults, described, loading, merged
+from datagen.training.dpo import METHOD as DPO
+from datagen.training.method import Hardware
+from datagen.training.settings import Task, check_args, config_fields, defaults, described, loading, merged
+from datagen.training.sft import METHOD as SFT
 
 CPU = Hardware("cpu")
 GPU = Hardware("cuda", devices=2, bf16=True, flash_attention=True)
-TINY = Task("sft", 1_000_000, 256)
-BIG = Task("sft", 8_000_000_000, 32768)
+TINY = Task(SFT, 1_000_000, 256)
+BIG = Task(SFT, 8_000_000_000, 32768)
 
 
 def test_an_unknown_field_is_refused_with_close_matches() -> None:
     with pytest.raises(ConfigError, match=r"unknown field 'learning_rat'.*learning_rate"):
-        check_args("sft", {"learning_rat": 1e-3})
+        check_args(SFT, {"learning_rat": 1e-3})
 
 
 def test_fields_that_are_not_the_users_say_what_to_do_instead() -> None:
     with pytest.raises(ConfigError, match="HF_TOKEN"):
-        check_args("sft", {"hub_token": "secret"})
+        check_args(SFT, {"hub_token": "secret"})
     with pytest.raises(ConfigError, match="output_dir"):
-        check_args("dpo", {"output_dir": "x"})
+        check_args(DPO, {"output_dir": "x"})
 
 
 def test_fields_of_all_three_classes_are_known() -> None:
-    for method, own in (("sft", "assistant_only_loss"), ("dpo", "loss_weights")):
-        assert {own, "gradient_checkpointing", "learning_rate", "neftune_noise_alpha"} <= config_fields(method)  # type: ignore[arg-type]
-    assert "beta" not in config_fields("sft")
+    for method, own in ((SFT, "assistant_only_loss"), (DPO, "loss_weights")):
+        assert {own, "gradient_checkpointing", "learning_rate", "neftune_noise_alpha"} <= config_fields(method.trl)
+    assert "beta" not in config_fields("SFT")
 
 
 def test_the_check_imports_neither_torch_nor_trl() -> None:
     code = (
-        "import sys; from datagen.training import sft, dpo, settings; settings.check_args('sft', {'packing': True});"
+        "import sys; from datagen.training import sft, dpo, settings\n"
+        "settings.check_args(sft.METHOD, {'packing': True})\n"
         "assert not {'torch', 'trl', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -42,8 +46,9 @@ def test_the_check_imports_neither_torch_nor_trl() -> None:
 def test_the_fields_read_from_source_are_those_of_the_classes() -> None:
     code = (
         "import dataclasses, trl; from datagen.training.settings import config_fields\n"
-        "for m, c in (('sft', trl.SFTConfig), ('dpo', trl.DPOConfig)):\n"
-        "    real = {f.name for f in dataclasses.fields(c) if not f.name.startswith('_')}\n"
+        "for m in ('SFT', 'DPO', 'Reward', 'GRPO', 'RLOO'):\n"
+        "    fields = dataclasses.fields(getattr(trl, m + 'Config'))\n"
+        "    real = {f.name for f in fields if not f.name.startswith('_')}\n"
         "    assert real == config_fields(m), (m, real ^ config_fields(m))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -68,7 +73,7 @@ def test_a_big_model_on_gpus_packs_and_reaches_the_same_batch_on_any_number() ->
 
 
 def test_adapters_learn_ten_times_faster_on_frozen_bf16_weights() -> None:
-    task = Task("sft", 8_000_000_000, 0, adapter=True)
+    task = Task(SFT, 8_000_000_000, 0, adapter=True)
     assert defaults(GPU, task)["learning_rate"] == pytest.approx(2e-4)
     assert loading(GPU, task)["dtype"] == "bfloat16"
     assert loading(GPU, BIG)["dtype"] == "float32"
@@ -82,7 +87,7 @@ def test_the_users_settings_win_and_what_contradicts_them_gives_way() -> None:
     assert packed["model_init_kwargs"] == {"use_safetensors": True, "dtype": "float32", "attn_implementation": "eager"}
     assert merged(defaults(GPU, BIG), model, {"max_length": None})["packing"] is False
     assert merged(defaults(GPU, BIG), model, {"fp16": True})["bf16"] is False
-    assert "packing" not in merged(defaults(CPU, Task("dpo", 1, 8)), model, {"max_length": None})
+    assert "packing" not in merged(defaults(CPU, Task(DPO, 1, 8)), model, {"max_length": None})
 
 
 def test_the_choices_fit_in_one_line() -> None:

@@ -69,3 +69,16 @@ def test_a_base_that_is_nowhere_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ConfigError, match="tokenizer cannot be loaded"):
         load_tokenizer(str(tmp_path), None, {})
+
+
+def test_a_ranking_needs_room_for_its_longest_answer(tiny_llama: Path, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(str(tiny_llama), None, {})
+    prompt = [{"role": "user", "content": "aaaa"}]
+    rows = [
+        {"prompt": prompt, "answers": [[{"role": "assistant", "content": "b" * n}] for n in (1, k)]} for k in (2, 9)
+    ]
+    data = tmp_path / "d.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert check_room(tokenizer, data, 10) == {"truncated_share": 0.5, "no_room_share": 0.5}
+    with pytest.raises(ConfigError, match="no row has room"):
+        check_room(tokenizer, data, 9)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
+import math
 import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
+from killing import interrupt, training
 
 from datagen.errors import ConfigError, StageError
-from datagen.record import Answer, Record, encode, instruction
+from datagen.record import Answer, Record, instruction
 from datagen.training.dpo import dpo
 from datagen.training.sft import sft
 
@@ -26,14 +24,6 @@ ROWS = [
     instruction(f"Say {word} {number}.", word, source="seed") for number in range(8) for word in ("a", "bb", "ccc", "d")
 ]
 QUICK = {"per_device_train_batch_size": 8, "logging_steps": 1, "learning_rate": 1e-2}
-SCRIPT = """
-import asyncio, json, random, sys
-from pathlib import Path
-from datagen.record import decode
-from datagen.training.sft import sft
-rows = [decode(line) for line in Path(sys.argv[1]).read_bytes().splitlines()]
-asyncio.run(sft(rows, Path(sys.argv[2]), base=sys.argv[3], rng=random.Random(0), args=json.loads(sys.argv[4])))
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -86,10 +76,9 @@ def test_sft_learns_and_its_model_loads_in_a_fresh_process(tiny_llama: Path, tmp
 
 
 def test_a_killed_training_goes_on_from_its_checkpoint(tiny_llama: Path, tmp_path: Path) -> None:
-    data, out = tmp_path / "rows.jsonl", tmp_path / "sft"
-    data.write_bytes(b"\n".join(encode(row) for row in ROWS))
+    out = tmp_path / "sft"
     args = {**QUICK, "num_train_epochs": 40, "save_steps": 5}
-    command = [sys.executable, "-c", SCRIPT, str(data), str(out), str(tiny_llama), json.dumps(args)]
+    command = training("sft", ROWS, out, base=str(tiny_llama), args=args)
 
     killed_at = interrupt(command, out, after=5, kill_parent=True)
     killed_again_at = interrupt(command, out, after=killed_at + 5, kill_parent=False)
@@ -105,33 +94,6 @@ def test_a_killed_training_goes_on_from_its_checkpoint(tiny_llama: Path, tmp_pat
     seconds = [entry["seconds"] for entry in log(out)]
     assert seconds == sorted(seconds)
     assert say(out / "model", "Say bb 99.")
-
-
-def interrupt(command: list[str], out: Path, *, after: int, kill_parent: bool) -> int:
-    """Start a training, kill -9 it (or its worker) once a checkpoint of ``after`` steps is complete; its step."""
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as parent:
-        step = wait_for_checkpoint(out / "checkpoints", after, parent)
-        (worker,) = psutil.Process(parent.pid).children()
-        os.kill(parent.pid if kill_parent else worker.pid, signal.SIGKILL)
-        _, errors = parent.communicate(timeout=60)
-        psutil.wait_procs([worker], timeout=20)
-        assert not worker.is_running(), "a worker must not outlive its parent"
-    if not kill_parent:
-        assert "killed by signal 9" in errors
-        assert "the same command goes on" in errors
-    return step
-
-
-def wait_for_checkpoint(folder: Path, after: int, parent: subprocess.Popen[str]) -> int:
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        assert parent.poll() is None, "training ended before it could be killed"
-        states = folder.glob("checkpoint-*/trainer_state.json") if folder.is_dir() else ()
-        steps = [int(state.parent.name.removeprefix("checkpoint-")) for state in states]
-        if any(step >= after for step in steps):
-            return max(steps)
-        time.sleep(0.02)
-    raise AssertionError("no checkpoint in five minutes")
 
 
 def test_dpo_prefers_what_was_chosen_and_an_adapter_is_merged(tiny_llama: Path, tmp_path: Path) -> None:
@@ -161,3 +123,15 @@ def test_what_only_the_worker_can_see_is_still_the_users_mistake(tiny_llama: Pat
 def test_a_crash_in_training_is_one_line_that_names_the_log(tiny_llama: Path, tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"worker\.log"):
         train(ROWS, tmp_path, tiny_llama, args={**QUICK, "optim": "adamw_bnb_8bit"})
+
+
+def test_cdpo_stops_where_the_labels_are_right_as_often_as_it_thinks(tiny_llama: Path, tmp_path: Path) -> None:
+    """Smoothed by eps, the loss is least at sigmoid(margin) = 1 - eps; plain DPO would go on for ever."""
+    pairs = [row.with_answers([Answer("yes"), Answer("no")]) for row in ROWS]
+    args = {**QUICK, "num_train_epochs": 12, "learning_rate": 3e-3, "lr_scheduler_type": "constant"}
+    options = {"loss_type": "cdpo", "label_smoothing": 0.3, "args": args}
+    asyncio.run(dpo(pairs, tmp_path, base=str(tiny_llama), rng=random.Random(0), **options))  # type: ignore[arg-type]
+    entries = [entry for entry in log(tmp_path) if "loss" in entry]
+    assert entries[0]["loss"] == pytest.approx(0.6931, abs=1e-3)
+    assert entries[-1]["loss"] == pytest.approx(-0.3 * math.log(0.3) - 0.7 * math.log(0.7), abs=0.02)
+    assert entries[-1]["rewards/margins"] == pytest.approx(math.log(0.7 / 0.3), abs=0.3)

@@ -1,144 +1,12 @@
-"""Lists of words: order, position, membership, change. Arguments come from an endless supply, so these stay novel."""
+"""Skills on lists of words: their wordings. How arguments are drawn and solved is in ``list_rules``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
 
-from datagen.tiny import lexicon as lx
 from datagen.tiny.skill import Args, Skill
-from datagen.tiny.skills.facts import words_of
-
-_POOL = (*lx.THINGS, *lx.COLOURS)
-_KNOWN = {word.casefold() for word in (*_POOL, *lx.NAMES)}
-
-
-def draw_words(rng: Random, least: int = 3, most: int = 6) -> list[str]:
-    """Different words: things and colours, or people's names now and then."""
-    pool = lx.NAMES if rng.random() < 0.15 else _POOL
-    return rng.sample(pool, rng.randint(least, most))
-
-
-def _list(rng: Random) -> Args:
-    return {"x": " ".join(draw_words(rng))}
-
-
-def _known(text: str, least: int = 2) -> list[str] | None:
-    words = words_of(text)
-    return words if least <= len(words) <= 8 and all(word.casefold() in _KNOWN for word in words) else None
-
-
-def _once(args: Args) -> list[str] | None:
-    """The known list, if the word asked about stands in it exactly once."""
-    words = _known(args["x"])
-    return words if words and words.count(args["a"]) == 1 else None
-
-
-def _on_list(rule: Callable[[list[str]], str], least: int = 2) -> Callable[[Args], str | None]:
-    def solve(args: Args) -> str | None:
-        words = _known(args["x"], least)
-        return rule(words) if words else None
-
-    return solve
-
-
-def _with_member(rng: Random) -> Args:
-    words = draw_words(rng)
-    return {"x": " ".join(words), "a": rng.choice(words)}
-
-
-def _with_neighbour(rng: Random, last: bool) -> Args:
-    words = draw_words(rng)
-    return {"x": " ".join(words), "a": rng.choice(words[:-1] if last else words[1:])}
-
-
-def _maybe_member(rng: Random) -> Args:
-    words = draw_words(rng, 4, 7)
-    return {"a": words[0], "x": " ".join(words[1:] if rng.random() < 0.5 else rng.sample(words[:-1], len(words) - 1))}
-
-
-def _with_two(rng: Random) -> Args:
-    words = draw_words(rng, 4, 6)
-    return {"x": " ".join(words[1:]), "a": rng.choice(words[1:]), "b": words[0]}
-
-
-def _neighbour(step: int) -> Callable[[Args], str | None]:
-    def solve(args: Args) -> str | None:
-        words = _once(args)
-        if words is None or not 0 <= words.index(args["a"]) + step < len(words):
-            return None
-        return words[words.index(args["a"]) + step]
-
-    return solve
-
-
-def _without(args: Args) -> str | None:
-    words = _once(args)
-    return " ".join(word for word in words if word != args["a"]) if words else None
-
-
-def _replaced(args: Args) -> str | None:
-    words = _once(args)
-    if words is None or args["b"] in words or args["b"].casefold() not in _KNOWN:
-        return None
-    return " ".join(args["b"] if word == args["a"] else word for word in words)
-
-
-def _member(args: Args) -> str | None:
-    words = _known(args["x"])
-    return ("yes" if args["a"] in words else "no") if words and args["a"].casefold() in _KNOWN else None
-
-
-def _draw_odd(rng: Random) -> Args:
-    kind, other = rng.sample(list(lx.KINDS), 2)
-    words = [*rng.sample(lx.KINDS[kind], rng.randint(3, 4)), rng.choice(lx.KINDS[other])]
-    rng.shuffle(words)
-    return {"x": " ".join(words)}
-
-
-def _odd(args: Args) -> str | None:
-    words = words_of(args["x"].casefold())
-    kinds = [lx.KIND.get(word, "") for word in words]
-    lone = [word for word, kind in zip(words, kinds, strict=True) if kinds.count(kind) == 1]
-    return lone[0] if len(words) > 2 and "" not in kinds and len(set(kinds)) == 2 and len(lone) == 1 else None
-
-
-def _draw_pick(rng: Random) -> Args:
-    kind, other = rng.sample(list(lx.KINDS), 2)
-    words = [*rng.sample(lx.KINDS[kind], rng.randint(1, 3)), *rng.sample(lx.KINDS[other], rng.randint(2, 3))]
-    rng.shuffle(words)
-    return {"x": " ".join(words), "k": lx.KIND_PLURAL[kind]}
-
-
-def _picked(args: Args) -> str | None:
-    words = words_of(args["x"].casefold())
-    chosen = [word for word in words if lx.KIND_PLURAL.get(lx.KIND.get(word, "")) == args["k"].casefold()]
-    return " ".join(chosen) if chosen and all(word in lx.KIND for word in words) else None
-
-
-def _draw_repeated(rng: Random) -> Args:
-    words = draw_words(rng, 2, 3)
-    many = [*words, *[words[0]] * rng.randint(1, 3)]
-    rng.shuffle(many)
-    return {"x": " ".join(many), "a": words[0]}
-
-
-def _times(args: Args) -> str | None:
-    words = words_of(args["x"])
-    known = 2 <= len(words) <= 8 and all(word.casefold() in _KNOWN for word in words)
-    return str(words.count(args["a"])) if known and args["a"] in words else None
-
-
-def _draw_nth(rng: Random) -> Args:
-    words = draw_words(rng)
-    return {"x": " ".join(words), "n": lx.ORDINALS[rng.randrange(1, len(words))]}
-
-
-def _nth(args: Args) -> str | None:
-    words = _known(args["x"])
-    if words is None or args["n"] not in lx.ORDINALS or lx.ORDINALS.index(args["n"]) >= len(words):
-        return None
-    return words[lx.ORDINALS.index(args["n"])]
+from datagen.tiny.skills import list_rules as rules
 
 
 def _list_skill(
@@ -158,8 +26,8 @@ def _list_skill(
 SKILLS = (
     _list_skill(
         "reverse",
-        _list,
-        _on_list(lambda w: " ".join(w[::-1])),
+        rules.draw_list,
+        rules.on_list(lambda w: " ".join(w[::-1])),
         "{x} in reverse is {answer}.",
         "Reverse the list {x}.",
         "Write backwards: {x}",
@@ -176,8 +44,8 @@ SKILLS = (
     ),
     _list_skill(
         "sort",
-        _list,
-        _on_list(lambda w: " ".join(sorted(w, key=str.casefold))),
+        rules.draw_list,
+        rules.on_list(lambda w: " ".join(sorted(w, key=str.casefold))),
         "{x} sorted is {answer}.",
         "Sort the words {x}.",
         "Put in alphabetical order: {x}",
@@ -194,8 +62,8 @@ SKILLS = (
     ),
     _list_skill(
         "repeat",
-        _list,
-        _on_list(" ".join),
+        rules.draw_list,
+        rules.on_list(" ".join),
         "again {x} is {answer}.",
         "Repeat the words {x}.",
         "Say again: {x}",
@@ -211,8 +79,8 @@ SKILLS = (
     ),
     _list_skill(
         "first",
-        _list,
-        _on_list(lambda w: w[0]),
+        rules.draw_list,
+        rules.on_list(lambda w: w[0]),
         "the first word of {x} is {answer}.",
         "What is the first word of {x}?",
         "Give the first of {x}.",
@@ -228,8 +96,8 @@ SKILLS = (
     ),
     _list_skill(
         "last",
-        _list,
-        _on_list(lambda w: w[-1]),
+        rules.draw_list,
+        rules.on_list(lambda w: w[-1]),
         "the last word of {x} is {answer}.",
         "What is the last word of {x}?",
         "Give the last of {x}.",
@@ -245,8 +113,8 @@ SKILLS = (
     ),
     _list_skill(
         "count",
-        _list,
-        _on_list(lambda w: str(len(w))),
+        rules.draw_list,
+        rules.on_list(lambda w: str(len(w))),
         "the number of words in {x} is {answer}.",
         "How many words are in {x}?",
         "Count the words: {x}",
@@ -262,8 +130,8 @@ SKILLS = (
     ),
     _list_skill(
         "nth",
-        _draw_nth,
-        _nth,
+        rules.draw_nth,
+        rules.nth,
         "the {n} word of {x} is {answer}.",
         "What is the {n} word of {x}?",
         "Give the {n} item: {x}",
@@ -274,8 +142,8 @@ SKILLS = (
     ),
     _list_skill(
         "after",
-        lambda rng: _with_neighbour(rng, True),
-        _neighbour(1),
+        lambda rng: rules.with_neighbour(rng, True),
+        rules.neighbour(1),
         "in {x} after {a} comes {answer}.",
         "Which word comes after {a} in {x}?",
         "In the list {x} what follows {a}?",
@@ -287,8 +155,8 @@ SKILLS = (
     ),
     _list_skill(
         "before",
-        lambda rng: _with_neighbour(rng, False),
-        _neighbour(-1),
+        lambda rng: rules.with_neighbour(rng, False),
+        rules.neighbour(-1),
         "in {x} before {a} comes {answer}.",
         "Which word comes before {a} in {x}?",
         "In the list {x} what precedes {a}?",
@@ -300,8 +168,8 @@ SKILLS = (
     ),
     _list_skill(
         "remove",
-        _with_member,
-        _without,
+        rules.with_member,
+        rules.without,
         "{x} without {a} is {answer}.",
         "Remove {a} from {x}.",
         "Take {a} out of {x}.",
@@ -313,8 +181,8 @@ SKILLS = (
     ),
     _list_skill(
         "replace",
-        _with_two,
-        _replaced,
+        rules.with_two,
+        rules.replaced,
         "{x} with {b} for {a} is {answer}.",
         "Replace {a} by {b} in {x}.",
         "Put {b} for {a}: {x}",
@@ -326,8 +194,8 @@ SKILLS = (
     ),
     _list_skill(
         "member",
-        _maybe_member,
-        _member,
+        rules.maybe_member,
+        rules.member,
         "is {a} among {x} {answer}.",
         "Is {a} in the list {x}?",
         "Does {x} contain {a}?",
@@ -344,8 +212,8 @@ SKILLS = (
     ),
     _list_skill(
         "odd_one",
-        _draw_odd,
-        _odd,
+        rules.draw_odd,
+        rules.odd,
         "the odd one of {x} is {answer}.",
         "Which word does not belong: {x}",
         "Find the odd one out: {x}",
@@ -357,8 +225,8 @@ SKILLS = (
     ),
     _list_skill(
         "pick",
-        _draw_pick,
-        _picked,
+        rules.draw_pick,
+        rules.picked,
         "the {k} in {x} are {answer}.",
         "Which of {x} are {k}?",
         "Pick the {k}: {x}",
@@ -370,8 +238,8 @@ SKILLS = (
     ),
     _list_skill(
         "times",
-        _draw_repeated,
-        _times,
+        rules.draw_repeated,
+        rules.times,
         "in {x} the word {a} comes {answer} times.",
         "How often is {a} in {x}?",
         "Count {a} in {x}.",

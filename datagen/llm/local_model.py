@@ -1,0 +1,105 @@
+"""A model folder or hub name: checked, told apart by its weights' digest, loaded."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datagen.errors import ConfigError
+
+_HASHED = ("*.safetensors", "*config.json", "tokenizer*", "*.jinja", "*_tokens*.json", "vocab.*", "merges.txt", "*.py")
+_loading = threading.Lock()  # transformers changes global state while it loads: two at once spoil each other's weights
+
+# Small matrices gain little from a second thread, and where another program has a core, the threads that wait for each
+# other at every step make it a hundred times slower (measured: 8 tokens/s for 800).
+_ONE_THREAD_BELOW = 20_000_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What ``transformers`` was given, resolved."""
+
+    path: str
+    revision: str | None
+    device: str
+    dtype: str
+    concurrency: int
+    max_batch_tokens: int
+    trust_remote_code: bool
+    threads: int | None
+
+
+def check_folder(model: str, folder: Path) -> None:
+    """Raises ``ConfigError`` for a folder that cannot be asked: weights that may hold code, or no chat template."""
+    if not any(folder.glob("*.safetensors")):
+        raise ConfigError(
+            f"model {model}: no .safetensors file in {folder}; other formats can hold code and are not read"
+        )
+    config = folder / "tokenizer_config.json"
+    inline = config.is_file() and b'"chat_template"' in config.read_bytes()
+    if not inline and not (folder / "chat_template.jinja").is_file():
+        raise ConfigError(
+            f"model {model}: its tokenizer has no chat template, so it cannot be asked; train it to chat first"
+        )
+
+
+def digest(folder: Path) -> str:
+    """Digest of all files that make the model answer as it does, whatever the folder is called."""
+    total = hashlib.sha256()
+    for file in sorted({file for pattern in _HASHED for file in folder.glob(pattern) if file.is_file()}):
+        status = file.stat()
+        total.update(f"{file.name} {_file_digest(file, status.st_size, status.st_mtime_ns)}\n".encode())
+    return total.hexdigest()
+
+
+@functools.lru_cache(maxsize=256)
+def _file_digest(file: Path, size: int, mtime_ns: int) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def load(settings: Settings) -> tuple[Any, Any, int]:
+    """Model, tokenizer and context length in tokens. Raises ``ConfigError``."""
+    try:
+        import torch
+        from safetensors import SafetensorError
+        from transformers.utils import logging
+    except ImportError as error:
+        raise ConfigError(f"use: transformers: {error}; run: pip install 'datagen[transformers]'") from error
+    logging.disable_progress_bar()
+    try:
+        with _loading:
+            model, tokenizer = _read_model(settings)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ConfigError(f"model {settings.path}: cannot be loaded: {' '.join(str(error).split())[:300]}") from error
+    if settings.threads or model.num_parameters() < _ONE_THREAD_BELOW:
+        torch.set_num_threads(settings.threads or 1)
+    if not tokenizer.chat_template:
+        raise ConfigError(f"model {settings.path}: its tokenizer has no chat template, so it cannot be asked")
+    return model, tokenizer, _context_length(model.config, tokenizer)
+
+
+def _read_model(settings: Settings) -> tuple[Any, Any]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    common = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
+    tokenizer = AutoTokenizer.from_pretrained(settings.path, **common)
+    model, report = AutoModelForCausalLM.from_pretrained(
+        settings.path, dtype=settings.dtype, use_safetensors=True, output_loading_info=True, **common
+    )
+    if missing := sorted(report["missing_keys"]):
+        raise ValueError(f"the weights lack {len(missing)} tensors, such as {missing[0]}")
+    return model.to(settings.device).eval(), tokenizer
+
+
+def _context_length(config: Any, tokenizer: Any) -> int:
+    """Positions that every layer attends to in full: past a sliding window our cache would see too much."""
+    text = config.get_text_config()
+    limits = [text.max_position_embeddings, tokenizer.model_max_length]
+    if getattr(text, "use_sliding_window", True) and (window := getattr(text, "sliding_window", None)):
+        limits.append(window)
+    return int(min(limits))
