@@ -1,6 +1,7 @@
 """An OpenAI-compatible server with a known latency, for benchmarks of clients: a bare asyncio protocol.
 
 Prompts end in a number; ``--slow-every 50`` makes each fiftieth of them ten times slower. Failures are drawn by chance.
+``GET /stats`` says how many requests came, and how many different ones: the rest were paid for twice.
 
 Run: python benchmarks/latency_server.py PORT --latency 0.2 [--slow-every 50] [--p429 0.1 --p500 0.1]
 """
@@ -12,11 +13,13 @@ import asyncio
 import json
 import random
 import re
+from collections import Counter
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _NUMBER = re.compile(rb"(\d+)\D{0,12}\}\]")  # the last number of the last message
 _STATUS = {200: b"200 OK", 429: b"429 Too Many Requests\r\nRetry-After: 1", 500: b"500 Internal Server Error"}
 SLOWER = 10
+SEEN: Counter[int] = Counter()
 
 
 class Connection(asyncio.Protocol):
@@ -34,11 +37,16 @@ class Connection(asyncio.Protocol):
             length = int(found.group(1)) if found else 0
             if len(self.buffer) < end + 4 + length:
                 return
+            asks = self.buffer.startswith(b"POST")
             body = self.buffer[end + 4 : end + 4 + length]
             self.buffer = self.buffer[end + 4 + length :]
-            self.answer(body)
+            if asks:
+                self.answer(body)
+            else:
+                self.send(200, json.dumps({"requests": SEEN.total(), "different": len(SEEN)}).encode())
 
     def answer(self, body: bytes) -> None:
+        SEEN[hash(body)] += 1
         draw = self.rng.random()
         if draw < self.options.p429:
             self.send(429, b'{"error": {"message": "slow down"}}')

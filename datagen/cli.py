@@ -92,7 +92,9 @@ def _file_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         commands, "preview", "run a few records through the stages before training, and show what each did"
     )
     preview.add_argument("-n", type=int, default=3, metavar="N", help="records (default 3)")
-    for command in (run, check, preview):
+    estimate = _command(commands, "estimate", "run a few records and say what the whole run will take")
+    estimate.add_argument("-n", type=int, default=32, metavar="N", help="records (default 32)")
+    for command in (run, check, preview, estimate):
         command.add_argument("file", help="a pipeline file, or the name of a shipped one")
         command.add_argument(
             "overrides", nargs="*", metavar="key=value", help="settings, such as stages.tasks.count=500"
@@ -103,6 +105,13 @@ def _file_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     show.add_argument("-n", type=int, default=5, metavar="N", help="rows to show (default 5)")
     _journal_commands(
         _command(commands, "journal", "what the journal holds and what it cost; search, export, prune it")
+    )
+    serve = _command(commands, "serve", "serve a model over HTTP: vLLM where it is installed, else transformers")
+    serve.add_argument("model", help="RUN.STAGE (quickstart.sft), a folder, a hub name, tiny-teacher or tiny-base")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
+    serve.add_argument("--port", type=int, default=8000)
+    serve.add_argument(
+        "--server-args", default="", metavar="='--dtype float32 ...'", help="further options of the server"
     )
     trace = _command(
         commands, "trace", "print a row's ancestry down to the seeds, with the raw replies it was made from"

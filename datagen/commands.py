@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import shutil
 from pathlib import Path
@@ -58,6 +59,18 @@ def preview(options: argparse.Namespace) -> int:
     return 0
 
 
+def estimate(options: argparse.Namespace) -> int:
+    """``datagen estimate``."""
+    from datagen.estimate import estimate as estimated
+    from datagen.report.estimate import print_estimates
+
+    pipeline = config.load(options.file, parse_overrides(options.overrides))
+    found = estimated(pipeline, options.n, root=options.root, progress=_progress(options))
+    names = {one.stage for one in found}
+    print_estimates(found, [node.name for node in pipeline.nodes if node.name not in names], options.n)
+    return 0
+
+
 def show(options: argparse.Namespace) -> int:
     """``datagen show``."""
     print_run(options.root, options.run, stage=options.stage, rows=options.n)
@@ -69,6 +82,20 @@ def journal(options: argparse.Namespace) -> int:
     from datagen.report.journal import command
 
     return command(options)
+
+
+def serve(options: argparse.Namespace) -> int:
+    """``datagen serve``: this process becomes the server."""
+    from datagen.serve import command, find_model
+
+    model = find_model(options.model, options.root)
+    extra = _split("--server-args", options.server_args)
+    server, words = command(model, options.model, host=options.host, port=options.port, extra=extra)
+    known_as = options.model if server == "vLLM" else model
+    entry = f"{{use: openai, base_url: 'http://{options.host}:{options.port}/v1', model: {known_as}}}"
+    print(f"{server} serves {options.model}; as an LLM entry: {entry}", flush=True)
+    os.execv(words[0], words)
+    return 0
 
 
 def trace(options: argparse.Namespace) -> int:
@@ -108,7 +135,7 @@ def filter(options: argparse.Namespace) -> int:
         stages[_free(stages, "data")] = {"use": "sources.jsonl", "path": path}
     start: dict[str, Any] = {"from": list(stages)} if len(stages) > 1 else {}
     for words in options.use:
-        name, *settings = _split(words)
+        name, *settings = _split("--use", words) or [""]
         stage = load_stage(name)
         if stage.name.partition(".")[0] not in ("filters", stage.name):
             raise ConfigError(f"--use {name}: {stage.name} is no filter")
@@ -219,11 +246,11 @@ def _document(options: argparse.Namespace, stages: dict[str, Any]) -> dict[str, 
     }
 
 
-def _split(words: str) -> list[str]:
+def _split(option: str, words: str) -> list[str]:
     try:
-        return shlex.split(words) or [""]
+        return shlex.split(words)
     except ValueError as error:
-        raise ConfigError(f"--use {words!r}: {error}") from error
+        raise ConfigError(f"{option} {words!r}: {error}") from error
 
 
 def _path_and_share(word: str) -> tuple[str, float | None]:

@@ -34,6 +34,18 @@ from datagen.rng import derive
 from datagen.store import DROPPED, Result, Store, Writer, disk, read_result, write_result
 
 _WINDOW_WITHOUT_LLM = 256
+# What a stage's result takes over from the stats of its LLMs, under the same name.
+_COUNTED = (
+    "calls",
+    "replayed",
+    "prompt_tokens",
+    "completion_tokens",
+    "usd",
+    "seen_prompt_tokens",
+    "seen_completion_tokens",
+    "seen_squares",
+    "call_seconds",
+)
 
 
 @dataclass(frozen=True)
@@ -213,9 +225,7 @@ def _interruptible(node: Node) -> Iterator[None]:
 
 
 def _counts(llm: LLM) -> dict[str, float]:
-    return {
-        name: getattr(llm.stats, name) for name in ("calls", "replayed", "prompt_tokens", "completion_tokens", "usd")
-    }
+    return {name: getattr(llm.stats, name) for name in _COUNTED}
 
 
 def _add_usage(result: Result, llms: list[LLM], before: list[dict[str, float]]) -> None:

@@ -52,6 +52,10 @@ class Result:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     usd: float = 0.0
+    seen_prompt_tokens: int = 0
+    seen_completion_tokens: int = 0
+    seen_squares: int = 0
+    call_seconds: float = 0.0
     seconds: float = 0.0
     peak_memory_mb: int = 0
     finished: str = ""

@@ -26,7 +26,7 @@ from datagen.text.tasks import instance_flaws
 
 
 class Solved(NamedTuple):
-    """A task, labelled with what it is; the reply that holds its instances, if it had to be asked, and the calls made."""
+    """A task, labelled with what it is; the reply that holds its instances, if one was needed; the calls made."""
 
     task: Record
     reply: Reply | LLMError | None

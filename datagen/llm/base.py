@@ -26,7 +26,7 @@ class Sampling(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     schema: dict[str, Any] | None = None
     """JSON schema that the reply must follow, where the server can enforce it."""
     choice: tuple[str, ...] = ()
-    """Texts of which the reply must be one, where the server can enforce it (vLLM, SGLang)."""
+    """Texts of which the reply must be one, where the server can enforce it (vLLM)."""
     extra: dict[str, Any] = {}
     """Further request fields, passed through as they are; one that is null is left out of the request."""
 
@@ -82,5 +82,5 @@ class Backend(Protocol):
         ...
 
     async def close(self) -> None:
-        """Free connections or memory."""
+        """Free connections or memory; what is already paid for is waited for."""
         ...

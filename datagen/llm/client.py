@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,6 +35,12 @@ class Stats:
     usd: float = 0.0
     longest: int = 0
     """Tokens of the longest reply."""
+    seen_prompt_tokens: int = 0
+    seen_completion_tokens: int = 0
+    seen_squares: int = 0
+    """Of all replies, replayed ones too: tokens, and the sum of the squares of their completion tokens."""
+    call_seconds: float = 0.0
+    """From asking to the reply, over all calls."""
     failures: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.monotonic)
 
@@ -48,12 +54,19 @@ class Stats:
         if reply.finish_reason == "length":
             self.failures["truncated"] += 1
 
+    def see(self, reply: Reply) -> None:
+        """One reply, paid for or replayed."""
+        self.seen_prompt_tokens += reply.usage.prompt_tokens
+        self.seen_completion_tokens += reply.usage.completion_tokens
+        self.seen_squares += reply.usage.completion_tokens**2
+
 
 class LLM:
     """One LLM entry of a pipeline, open: every reply is in the journal before anyone parses it.
 
     A sampled request (temperature not 0) carries a seed derived from the pipeline's seed and the request itself, so a
-    reply does not depend on which stage, row or batch asked for it. Two equal requests are one call.
+    reply does not depend on which stage, row or batch asked for it. Two equal requests are one call, and a call goes on
+    when nobody waits for it any more: what is paid for is kept.
     """
 
     def __init__(
@@ -76,7 +89,7 @@ class LLM:
         self.stats = Stats()
         self._budget = budget
         self._prompts: dict[str, Prompt] = {}
-        self._under_way: dict[bytes, _Call] = {}
+        self._under_way: dict[bytes, asyncio.Task[Reply]] = {}
 
     @property
     def model(self) -> str:
@@ -117,6 +130,7 @@ class LLM:
         A refusal is stored like any reply, and raised as the failure that it is.
         """
         reply = await self._reply(messages, sampling, sample)
+        self.stats.see(reply)
         if reply.finish_reason in _REFUSED:
             self.stats.failures["refused"] += 1
             raise LLMError("refused", f"{self.model} refused ({reply.finish_reason})", raw=reply.text)
@@ -128,31 +142,32 @@ class LLM:
         if (stored := self.journal.get(name)) is not None:
             self.stats.replayed += 1
             return stored
-        call = self._under_way.get(name)
-        if call is None or call.abandoned:
-            call = self._under_way[name] = _Call(self._call(name, messages, sampling, sample))
-        try:
-            return await call.result()
-        finally:
-            if self._under_way.get(name) is call and not call.waiting:
-                del self._under_way[name]
+        if (call := self._under_way.get(name)) is None:
+            call = asyncio.create_task(self._call(name, messages, sampling, sample))
+            self._under_way[name] = call
+            call.add_done_callback(lambda done: self._over(name, done))
+        return await asyncio.shield(call)
+
+    def _over(self, name: bytes, call: asyncio.Task[Reply]) -> None:
+        del self._under_way[name]
+        if not call.cancelled():
+            call.exception()  # or asyncio would report it where nobody waits any more
 
     def _identify(
         self, messages: Sequence[Message], sampling: Sampling, sample: int
     ) -> tuple[Sequence[Message], Sampling, bytes]:
         """The request as it will be sent, and its key in the journal."""
         try:
-            sampling = self._seeded(messages, sampling, sample)
-            return messages, sampling, key(self.backend.identity, messages, sampling, sample)
+            return messages, *self._seeded(messages, sampling, sample)
         except UnicodeEncodeError:
             messages = [Message(message.role, _well_formed(message.content)) for message in messages]
-            return self._identify(messages, sampling, sample)
+            return messages, *self._seeded(messages, sampling, sample)
 
-    def _seeded(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> Sampling:
-        if sampling.seed is not None or sampling.temperature == 0:
-            return sampling
-        seed = derive_seed(self.seed, msgspec.json.encode(list(messages)), sample) % 2**31
-        return msgspec.structs.replace(sampling, seed=seed)
+    def _seeded(self, messages: Sequence[Message], sampling: Sampling, sample: int) -> tuple[Sampling, bytes]:
+        if sampling.seed is None and sampling.temperature != 0:
+            seed = derive_seed(self.seed, msgspec.json.encode(list(messages)), sample) % 2**31
+            sampling = msgspec.structs.replace(sampling, seed=seed)
+        return sampling, key(self.backend.identity, messages, sampling, sample)
 
     async def _call(self, name: bytes, messages: Sequence[Message], sampling: Sampling, sample: int) -> Reply:
         """One reply that is paid for, within the budget; it is settled once the reply is on disk."""
@@ -168,11 +183,13 @@ class LLM:
             self._budget.settle(held, paid)
 
     async def _paid(self, name: bytes, messages: Sequence[Message], sampling: Sampling, sample: int) -> Reply:
+        started = time.monotonic()
         try:
             reply = await self.backend.chat(messages, sampling, sample)
         except LLMError as error:
             self.stats.failures[error.reason] += 1
             raise
+        self.stats.call_seconds += time.monotonic() - started
         usd = self.price.of(reply.usage) if self.price else 0.0
         self.stats.count(reply, usd)
         try:
@@ -181,29 +198,11 @@ class LLM:
             return await self.journal.put(name, _encodable(reply), model=self.model, usd=usd)
 
     async def close(self) -> None:
-        """Close the back end; the journal belongs to the run."""
+        """Close the back end and give up what it did not answer; what came is on its way to the disk already."""
         await self.backend.close()
-
-
-class _Call:
-    """One request under way, and how many wait for it: it is given up when the last of them is."""
-
-    def __init__(self, reply: Coroutine[Any, Any, Reply]) -> None:
-        self.task = asyncio.ensure_future(reply)
-        self.waiting = 0
-
-    @property
-    def abandoned(self) -> bool:
-        return self.task.cancelled() or bool(self.task.cancelling())
-
-    async def result(self) -> Reply:
-        self.waiting += 1
-        try:
-            return await asyncio.shield(self.task)
-        finally:
-            self.waiting -= 1
-            if not self.waiting:
-                self.task.cancel()
+        for call in self._under_way.values():
+            call.cancel()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
 
 def _well_formed(text: str) -> str:

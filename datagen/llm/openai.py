@@ -2,15 +2,18 @@
 
 Each request has its own retries: exponential backoff with full jitter (Brooker, "Exponential Backoff And Jitter", AWS
 2015), never sooner than ``Retry-After``. A request that waits for its next try holds no slot, so a limited or slow one
-stops no other. What no retry can mend stops the run in one line, and so does a server that is gone and stays away: the
-same command goes on when it is back. The key comes from the environment and goes nowhere but into the request's header.
+stops no other; only where nothing but refusals comes, all wait until the server said that it would take requests. What
+no retry can mend stops the run in one line, and so does a server that is gone and stays away: the same command goes on
+when it is back. The key comes from the environment and goes nowhere but into the request's header.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import re
+import time
 from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any, NoReturn
@@ -27,11 +30,14 @@ from datagen.llm.endpoint import Api, Endpoint, endpoint
 from datagen.llm.pace import Pace, Slots
 from datagen.record import Message
 
+logger = logging.getLogger("datagen")
 _BASE_DELAY_S = 0.5
 _MAX_DELAY_S = 60.0
 _CONNECT_TIMEOUT_S = 30.0
 _FIRST_CONTACT_TRIES = 4
 _OUTAGE_TRIES = 16  # about five minutes: long enough to start a server again
+_FEWEST_REFUSALS = 16
+_TIMEOUT_TRIES = 3  # each is as long as timeout_s
 _RETRIED = {408, 409, 425, 429}
 _TOO_LONG = re.compile(
     r"context.?(?:length|window|size)|max_model_len|maximum model length|too many tokens"
@@ -66,6 +72,8 @@ class OpenAI:
         self._pace = pace
         self._tickets = count()
         self._successes = 0
+        self._refusals_in_a_row = 0
+        self._closed_until = 0.0
         self._reached = False
         self._away = False
         """Given up as gone: until it answers again, one try is enough."""
@@ -98,7 +106,6 @@ class OpenAI:
             self._open()
             result = await self._try(body, tries, ticket, expected)
             if isinstance(result, Reply):
-                self._successes += 1
                 return result
             # A rate limit that lets others through is slow, not hopeless: the count starts again, within reason.
             moving = result.reason == "http_429" and self._successes > successes
@@ -109,10 +116,22 @@ class OpenAI:
             await asyncio.sleep(result.retry_after_s + self._jitter.uniform(0, spread))
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Wait for the replies that are on their way, which are paid for; then close the connections."""
         if self._session is not None:
+            if self._loop is asyncio.get_running_loop():
+                await self._drain()
             await self._session.close()
             self._session = None
+
+    async def _drain(self) -> None:
+        drained = asyncio.ensure_future(self._slots.drain())
+        try:
+            await asyncio.wait([drained], timeout=1)
+            if not drained.done():
+                logger.warning("waiting for %d calls in flight; Ctrl-C again stops at once", self._slots.taken)
+            await drained
+        finally:
+            drained.cancel()
 
     def _open(self) -> None:
         """Open session and slots on the running event loop (a notebook may start several, one after the other)."""
@@ -133,13 +152,29 @@ class OpenAI:
         slots = self._slots
         await slots.take(ticket)
         try:
+            await self._while_closed()
             await self._pace.wait(expected)
             result = await self._post(body, tries)
+            self._note(result)
         finally:
             slots.give()
         usage = result.usage if isinstance(result, Reply) else None
         self._pace.correct(expected, usage.prompt_tokens + usage.completion_tokens if usage else 0)
         return result
+
+    async def _while_closed(self) -> None:
+        """Wait while the server takes nothing: all that it may have at once, and no fewer than 16, were refused."""
+        closed = max(self.concurrency, _FEWEST_REFUSALS)
+        while self._refusals_in_a_row >= closed and (left := self._closed_until - time.monotonic()) > 0:
+            await asyncio.sleep(left)
+
+    def _note(self, result: Reply | _Failure) -> None:
+        if isinstance(result, Reply):
+            self._successes += 1
+            self._refusals_in_a_row = 0
+        elif result.reason == "http_429":
+            self._refusals_in_a_row += 1
+            self._closed_until = time.monotonic() + max(result.retry_after_s, _BASE_DELAY_S)
 
     async def _post(self, body: bytes, tries: int) -> Reply | _Failure:
         assert self._session is not None, "chat() opens it"
@@ -202,7 +237,9 @@ class OpenAI:
             if self._away or attempt >= max(self._max_attempts, _OUTAGE_TRIES):
                 self._away = True
                 raise ServerGone(f"the server at {url} is gone ({message}); start it and run the same command again")
-        elif attempt >= self._max_attempts:
+        elif attempt >= (
+            min(self._max_attempts, _TIMEOUT_TRIES) if failure.reason == "timeout" else self._max_attempts
+        ):
             raise LLMError(failure.reason, message, attempts=tries, raw=failure.raw)
 
 

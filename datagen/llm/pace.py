@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 from heapq import heappop, heappush
-from itertools import count
+from itertools import count as counter
 
 
 class Slots:
-    """At most ``free`` requests at once. Of those that wait, the one with the lowest ticket goes first.
+    """At most ``count`` requests at once. Of those that wait, the one with the lowest ticket goes first.
 
     So a request that comes back for another try is not behind all that are newer: its record may be what a whole stage
     waits for.
     """
 
-    def __init__(self, free: int) -> None:
-        self._free = free
+    def __init__(self, count: int) -> None:
+        self._count = self._free = count
+        self._empty: asyncio.Future[None] | None = None
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._arrivals = count()
+        self._arrivals = counter()
 
     async def take(self, ticket: int) -> None:
-        """Wait for a slot; who has one must ``give`` it back."""
+        """Wait for a slot; who has one must ``give`` it back. Who comes after ``drain`` is cancelled."""
+        if self._empty is not None:
+            raise asyncio.CancelledError
         if self._free:
             self._free -= 1
             return
@@ -42,6 +45,21 @@ class Slots:
                 turn.set_result(None)
                 return
         self._free += 1
+        if self._empty is not None and self._free == self._count and not self._empty.done():
+            self._empty.set_result(None)
+
+    @property
+    def taken(self) -> int:
+        """How many slots are taken."""
+        return self._count - self._free
+
+    async def drain(self) -> None:
+        """Cancel all that wait, and wait for those that have a slot."""
+        self._empty = asyncio.get_running_loop().create_future()
+        while self._waiting:
+            heappop(self._waiting)[2].cancel()
+        if self.taken:
+            await self._empty
 
 
 class Pace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +121,21 @@ def killed_and_resumed(folder: Path, server: Server, *, count: int, kills: int) 
 
 def test_generator_filter_and_grader_killed_twice_end_as_if_nothing_had_been(tmp_path: Path, server: Server) -> None:
     killed_and_resumed(tmp_path, server, count=20, kills=2)
+
+
+def test_ctrl_c_waits_for_what_is_in_flight_and_nothing_is_paid_for_again(tmp_path: Path, server: Server) -> None:
+    write_real_pipeline(tmp_path / "run", server, count=20)
+    server.latency_s = 0.2
+    for moment in (5, 25):
+        process = start(tmp_path / "run", "run", "toy.yaml", "-q")
+        while len(server.seen) < moment and process.poll() is None:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGINT)
+        code, lines = finish(process)
+        assert (code, [line.split(":")[0] for line in lines if "waiting for" not in line]) == (130, ["datagen"])
+    server.latency_s = 0.0
+    assert run(tmp_path / "run", "run", "toy.yaml", "-q") == (0, [])
+    assert server.repeated == 0
 
 
 @pytest.mark.slow

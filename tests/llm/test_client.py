@@ -97,7 +97,7 @@ async def test_a_cancelled_caller_does_not_take_the_others_with_it(journal: Jour
     assert (await second).text == "r"
 
 
-async def test_a_call_that_nobody_waits_for_is_given_up_and_can_be_made_again(journal: Journal) -> None:
+async def test_a_call_that_nobody_waits_for_goes_on_and_who_comes_back_gets_its_reply(journal: Journal) -> None:
     backend = scripted(function=lambda *_: "r", latency_s=0.02)
     llm = LLM(backend, journal)
     only = asyncio.ensure_future(llm.chat(ask("q"), BASE))
@@ -105,7 +105,23 @@ async def test_a_call_that_nobody_waits_for_is_given_up_and_can_be_made_again(jo
     only.cancel()
     await asyncio.sleep(0)
     assert (await llm.chat(ask("q"), BASE)).text == "r"
-    assert (backend.requests, len(journal)) == (2, 1)
+    assert (backend.requests, len(journal)) == (1, 1)
+
+
+async def test_closing_stores_what_came_and_gives_up_what_did_not(journal: Journal) -> None:
+    quick = LLM(scripted(function=lambda *_: "r"), journal)
+    slow = LLM(scripted(function=lambda *_: "r", latency_s=30), journal)
+    came, waiting = asyncio.ensure_future(quick.chat(ask("q"), BASE)), asyncio.ensure_future(slow.chat(ask("p"), BASE))
+    await asyncio.sleep(0.001)
+    came.cancel()
+    await quick.close()
+    await slow.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    journal.close()
+    again = Journal(journal.path)
+    assert len(again) == 1
+    again.close()
 
 
 async def test_a_failed_call_is_not_stored_and_is_made_again(journal: Journal) -> None:

@@ -214,6 +214,15 @@ async def test_no_more_requests_are_open_than_concurrency(server: FakeServer, ba
     assert time.monotonic() - started >= 0.15
 
 
+async def test_a_server_that_refuses_everything_for_a_while_is_not_stormed(server: FakeServer, backend: Open) -> None:
+    opened = time.monotonic() + 0.5
+    server.plan = lambda _: refusal(429, Retry_After="0.1") if time.monotonic() < opened else None
+    llm = backend(concurrency=5, max_attempts=50)
+    replies = await asyncio.gather(*[llm.chat(ask(f"q{number}"), Sampling()) for number in range(100)])
+    assert [reply.text for reply in replies] == [f"answer to q{number}" for number in range(100)]
+    assert len(server.bodies) <= 100 + 16 + 5 * 8
+
+
 async def test_a_request_that_comes_back_goes_before_newer_ones(server: FakeServer, backend: Open) -> None:
     server.latency_s = 0.01
     server.plan = first(refusal(500))

@@ -34,6 +34,21 @@ async def test_who_is_cancelled_while_waiting_or_just_as_its_turn_comes_takes_no
     await asyncio.wait_for(slots.take(3), 1)
 
 
+async def test_draining_turns_away_who_waits_and_waits_for_who_is_inside() -> None:
+    slots = Slots(1)
+    await slots.take(0)
+    waiting = asyncio.ensure_future(slots.take(1))
+    await asyncio.sleep(0)
+    drained = asyncio.ensure_future(slots.drain())
+    await asyncio.wait([waiting])
+    assert (waiting.cancelled(), drained.done(), slots.taken) == (True, False, 1)
+    late = asyncio.ensure_future(slots.take(2))
+    slots.give()
+    await drained
+    await asyncio.wait([late])
+    assert late.cancelled()
+
+
 async def test_tokens_are_spaced_by_what_was_expected_and_then_by_what_was_used() -> None:
     pace = Pace(None, 60_000)  # a token a millisecond
     started = time.monotonic()

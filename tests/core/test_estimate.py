@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import toy
+import yaml
+
+from datagen import config
+from datagen.cli import main
+from datagen.errors import StageError
+from datagen.estimate import Estimate, estimate
+
+
+def estimates(
+    tmp_path: Path, overrides: dict[str, Any] | None = None, n: int = 10, **settings: Any
+) -> dict[str, Estimate]:
+    pipeline = config.build(toy.pipeline(log=str(tmp_path / "requests"), **settings), overrides)
+    return {one.stage: one for one in estimate(pipeline, n, root=tmp_path / "runs")}
+
+
+def test_calls_tokens_and_money_grow_with_the_rows(tmp_path: Path) -> None:
+    price = {"input": 1000, "output": 2000}
+    found = estimates(tmp_path, {"llms.teacher.price": price, "stages.seeds.n": 1000})
+    assert (found["seeds"].rows, found["seeds"].calls) == (1000, 0)
+    answers = found["answers"]
+    assert (answers.rows, answers.calls, answers.prompt_tokens, answers.completion_tokens) == (1000, 1000, 1000, 1000)
+    assert answers.usd == pytest.approx(3.0)
+    assert found["fewer"].rows == pytest.approx(700)  # 7 of 10: each fourth row is dropped, beginning with the first
+    assert found["graded"].calls == pytest.approx(700)
+
+
+def test_the_range_comes_from_the_rows_kept_above(tmp_path: Path) -> None:
+    found = estimates(tmp_path, {"stages.seeds.n": 1000})
+    assert found["answers"].spread == 0  # every toy reply is one token
+    assert found["graded"].spread == pytest.approx(2 * (3 / 7 / 10) ** 0.5)
+    assert estimates(tmp_path, {"stages.seeds.n": 1000}, n=40)["graded"].spread < found["graded"].spread
+
+
+def test_what_an_estimate_asked_is_not_paid_for_again_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    estimates(tmp_path)
+    asked = (tmp_path / "requests").read_text().splitlines()
+    assert len(asked) == 17
+    assert [path.name for path in (tmp_path / "runs").iterdir() if path.is_dir()] == []
+    again = estimates(tmp_path)
+    assert (tmp_path / "requests").read_text().splitlines() == asked
+    assert again["answers"].prompt_tokens == 20
+    assert (again["answers"].seconds, again["seeds"].seconds) == (None, None)
+
+
+def test_time_is_that_of_the_calls_over_what_goes_at_once(tmp_path: Path) -> None:
+    found = estimates(tmp_path, {"stages.seeds.n": 1000}, latency_s=0.01, n=4)
+    assert 1000 * 0.001 / 4 < (found["answers"].seconds or 0) < 1000 * 0.5 / 4
+
+
+def test_a_filter_that_keeps_nothing_of_the_sample_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="kept none of 10 rows"):
+        estimates(tmp_path, {"stages.fewer.k": 1})
+
+
+def test_the_command_shows_stages_their_sum_and_what_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    document = toy.pipeline(log="", n=500)
+    document["stages"]["fit"] = {"use": "toy:train", "base": "some/model"}
+    Path("p.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    assert main(["estimate", "p.yaml", "-n", "20", "-q"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[2][:5] == ["answers", "500", "500", "500", "500"]
+    assert lines[5][:2] == ["all", "875"]
+    assert ["not", "in", "it:", "fit"] in lines
+    assert any(line[:3] == ["USD:", "add", "price:"] for line in lines)
