@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import random
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from datagen.errors import ConfigError, LLMError
@@ -72,22 +73,22 @@ async def translate_answer(
         return [record.drop("translate_answer:no_answer")]
     translator = translator or llm
 
-    async def put(text: str, language: str, *, reply: bool = False) -> str:
-        """A text in another language. Raises ``_Flaw``."""
-        asked: dict[str, Any] = {"instruction": record.instruction, "answer": text} if reply else {"instruction": text}
-        given = await translator.ask(reply_prompt if reply else instruction_prompt, language=language, **asked)
-        return _checked(text, _whole(given, "translation"), reply)
+    async def put(text: str, language: str, answers: str = "") -> str:
+        """A text in another language; ``answers`` is the request that it replies to, if it does. Raises ``_Flaw``."""
+        asked: dict[str, Any] = {"instruction": answers, "answer": text} if answers else {"instruction": text}
+        given = await translator.ask(reply_prompt if answers else instruction_prompt, language=language, **asked)
+        return _checked(text, _whole(given, "translation"), bool(answers))
 
     async def made(language: str) -> Record:
         try:
-            turns = [await put(turn.content, language, reply=turn.role == "assistant") for turn in record.prompt]
+            turns = [await put(turn.content, language, answers) for turn, answers in _answering(record.prompt)]
             prompt = tuple(Message(turn.role, text) for turn, text in zip(record.prompt, turns, strict=True))
             labels = {key: value for key, value in record.labels.items() if key not in _SOURCE_TEXTS} | {"order": order}
             if min_similarity is not None:
                 back = await translator.ask(instruction_prompt, instruction=turns[-1], language=source_language)
                 labels["similarity"] = _similarity(record.instruction, turns[-1], back.text, min_similarity)
             if order == "translate_after":
-                answer = Answer(await put(record.answer, language, reply=True), record.answers[0].model)
+                answer = Answer(await put(record.answer, language, record.instruction), record.answers[0].model)
             else:
                 reply = await llm.ask(answer_prompt, prompt=prompt)
                 answer = Answer(_whole(reply, "answer"), reply.model)
@@ -95,7 +96,9 @@ async def translate_answer(
             return record.drop(f"translate_answer:{flaw.reason}", language=language, **flaw.evidence)
         except LLMError as error:
             return record.drop(f"translate_answer:{error.reason}", language=language, **error.evidence)
-        return Record(prompt, (answer,), "translate_answer", (record.id,), CODES[language], labels)
+        return Record(
+            prompt, (answer,), source="translate_answer", parents=(record.id,), language=CODES[language], labels=labels
+        )
 
     return list(await asyncio.gather(*map(made, _drawn(_weights(languages), per_record, rng))))
 
@@ -107,6 +110,12 @@ class _Flaw(Exception):
         super().__init__(reason)
         self.reason = reason
         self.evidence = evidence
+
+
+def _answering(turns: Sequence[Message]) -> list[tuple[Message, str]]:
+    """Each turn, with the request that it replies to where it is the assistant's."""
+    before = (Message("user", ""), *turns)
+    return [(turn, last.content if turn.role == "assistant" else "") for last, turn in zip(before, turns, strict=False)]
 
 
 def _whole(reply: Reply, name: str) -> str:

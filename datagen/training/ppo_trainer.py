@@ -175,7 +175,8 @@ class PPOTrainer(RLOOTrainer):  # type: ignore[misc]
             scores = scores.clamp(*self.reward_clip_range)
         unended = torch.tensor([ids[-1] not in self.eos_token_ids for ids in answer_ids], device=each.device)
         scores = scores.nan_to_num() - self.chosen.missing_eos_penalty * unended
-        return scores.masked_fill(each.isnan().all(dim=1), torch.nan)
+        known: Tensor = scores.masked_fill(each.isnan().all(dim=1), torch.nan)
+        return known
 
     def _log_probs_and_entropies(self, model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         found = self._get_per_token_logps_and_entropies(

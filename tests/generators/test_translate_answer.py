@@ -66,7 +66,14 @@ async def test_the_other_order_needs_an_answer(llm: Open) -> None:
 
 async def test_every_turn_of_a_dialogue_is_translated(llm: Open) -> None:
     prompt = (Message("system", "Be brief."), Message("user", "Hi"), Message("assistant", "Hello"), *TASK.prompt)
-    (made,) = await put(llm(bilingual()), Record(prompt))
+    requests: list[str] = []
+
+    def reply(messages: Sequence[Message], sampling: Sampling, sample: int) -> Answer:
+        requests.append(part(messages, "request"))
+        return bilingual()(messages, sampling, sample)
+
+    (made,) = await put(llm(reply), Record(prompt))
+    assert requests == ["", "", "Hi", "", ""]
     assert [turn.content for turn in made.prompt] == [f"(German) {turn.content}" for turn in prompt]
     assert [turn.role for turn in made.prompt] == [turn.role for turn in prompt]
 

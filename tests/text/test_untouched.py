@@ -19,6 +19,7 @@ CODE = "```python\nprint('hello')  # 3 words\n```"
         ("At 12:30 on 2016-05-04", "Le 04/05/2016 à 12h30"),
         ("Add 23 and 4.", "أضف ٢٣ و ٤"),
         ("Give two words.", "Gib 2 Wörter."),
+        ("Is x<y and y>z? Is 50% safe?", "Ist x<y und y>z? Sind 50% sicher?"),
     ],
 )
 def test_what_is_still_there_is_not_lost(source: str, translation: str) -> None:
@@ -33,6 +34,7 @@ def test_what_is_still_there_is_not_lost(source: str, translation: str) -> None:
         ("See https://x.org/a.", "Siehe https://x.org/b.", [("url", "https://x.org/a")]),
         ("Dear {name},", "Liebe {Name},", [("placeholder", "{name}")]),
         ("From {name} to {name}", "Von {name}", [("placeholder", "{name}")]),
+        ('See <a href="x y">', 'Siehe <a href="x z">', [("placeholder", '<a href="x y">')]),
         ("Print %d%%", "Drucke %s%%", [("placeholder", "%d")]),
         ("The 3 and the 3", "Die 3", [("number", "3")]),
         ("Name 3 things.", "Nenne drei Dinge.", [("number", "3")]),
