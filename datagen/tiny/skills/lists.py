@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+import datagen.tiny.skills.list_rules as rules
 from datagen.tiny.skill import Args, Skill
-from datagen.tiny.skills import list_rules as rules
 
 
 def _list_skill(
