@@ -168,7 +168,11 @@ def _mark(event: str) -> str:
 def summary(result: Result) -> str:
     """What a stage did, in a few words."""
     if result.shape == "job":
-        numbers = [f"{key} {value:.3g}" for key, value in result.metrics.items() if isinstance(value, (int, float))]
+        numbers = [
+            f"{key} {value:,}" if isinstance(value, int) else f"{key} {value:.3f}"
+            for key, value in result.metrics.items()
+            if isinstance(value, (int, float))
+        ]
         return "  ".join(numbers[:4])
     text = f"{result.kept:,} rows" if result.shape == "source" else f"{result.kept:,} kept"
     if result.dropped:

@@ -83,18 +83,24 @@ def test_text_survives_the_tokenizer() -> None:
 def test_the_teacher_answers_held_out_tasks(teacher: Model) -> None:
     items = world.test_items(200, 3)
     given = teacher.reply([[roles.user(item.prompt)] for item in items])
-    assert measure.share([bool(oracle.check(*pair)) for pair in _pairs(items, given)]) >= 0.80
+    assert measure.share([bool(oracle.check(*pair)) for pair in _pairs(items, given)]) >= 0.85
 
 
 def test_the_teacher_proposes_answerable_tasks(teacher: Model) -> None:
     scores = measure.proposals(teacher, count=48)
     assert scores["lines of those asked"] >= 0.9
-    assert scores["answerable"] >= 0.7
+    assert scores["answerable"] >= 0.85
 
 
 def test_the_teacher_grades_better_than_chance(teacher: Model) -> None:
     scores = measure.grading(grading.judge(teacher, grading.own_answers(teacher, Random(1), 150)))
-    assert scores["AUC of the grade"] >= 0.55
+    assert scores["AUC of the grade"] >= 0.6
+    assert scores["AUC of the expected grade"] >= 0.8
+
+
+def test_the_teacher_tells_right_answers_from_corrupted_ones(teacher: Model) -> None:
+    scores = grading.compare(teacher, grading.corrupted_pairs(Random(2), 60))
+    assert scores["right by expected grades"] >= 0.8
 
 
 def test_the_base_answers_no_instruction(base: Model) -> None:
