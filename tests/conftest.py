@@ -15,7 +15,7 @@ from datagen.llm.scripted import Function, scripted
 
 
 @pytest.fixture
-def scripted_llm(tmp_path: Path) -> Iterator[Callable[[Function], LLM]]:
+def llm(tmp_path: Path) -> Iterator[Callable[[Function], LLM]]:
     """Makes an LLM that answers by a function."""
     journals: list[Journal] = []
 

@@ -143,11 +143,11 @@ ANSWERS: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize("replies", ANSWERS)
 @pytest.mark.parametrize("name", FILTERS)
 async def test_every_filter_yields_each_record_once_in_order_with_its_answers(
-    name: str, replies: str, scripted_llm: Callable[..., LLM]
+    name: str, replies: str, llm: Callable[..., LLM]
 ) -> None:
     records, stage = mixed_records(), load_stage(name)
     try:
-        out = await filtered(stage, records, scripted_llm(ANSWERS[replies]))
+        out = await filtered(stage, records, llm(ANSWERS[replies]))
     except LLMError:
         assert stage.shape == "record", "only the runner may be left to catch it, and it does so per record"
         return
@@ -163,14 +163,14 @@ async def test_every_filter_yields_each_record_once_in_order_with_its_answers(
 
 
 @pytest.mark.parametrize("name", FILTERS)
-async def test_every_filter_takes_an_empty_stream(name: str, scripted_llm: Callable[..., LLM]) -> None:
-    assert await filtered(load_stage(name), [], scripted_llm(ANSWERS["garbage"])) == []
+async def test_every_filter_takes_an_empty_stream(name: str, llm: Callable[..., LLM]) -> None:
+    assert await filtered(load_stage(name), [], llm(ANSWERS["garbage"])) == []
 
 
 @pytest.mark.parametrize("name", FILTERS)
-async def test_every_filter_gives_the_same_bytes_twice(name: str, scripted_llm: Callable[..., LLM]) -> None:
+async def test_every_filter_gives_the_same_bytes_twice(name: str, llm: Callable[..., LLM]) -> None:
     stage = load_stage(name)
-    runs = [await filtered(stage, mixed_records(), scripted_llm(ANSWERS["garbage"])) for _ in range(2)]
+    runs = [await filtered(stage, mixed_records(), llm(ANSWERS["garbage"])) for _ in range(2)]
     assert [encode(record) for record in runs[0]] == [encode(record) for record in runs[1]]
 
 
@@ -178,10 +178,10 @@ async def test_every_filter_gives_the_same_bytes_twice(name: str, scripted_llm: 
 
 
 @pytest.mark.parametrize("name", [name for name in stage_names() if name.startswith("generators.")])
-async def test_no_generator_raises_on_garbage_or_loses_a_record(name: str, scripted_llm: Callable[..., LLM]) -> None:
-    stage, llm = load_stage(name), scripted_llm(ANSWERS["garbage"])
+async def test_no_generator_raises_on_garbage_or_loses_a_record(name: str, llm: Callable[..., LLM]) -> None:
+    stage, garbage = load_stage(name), llm(ANSWERS["garbage"])
     given: dict[str, Any] = {"rng": random.Random(0)} if "rng" in stage.parameters else {}
-    given |= {p.name: llm for p in stage.parameters.values() if p.kind == "llm"}
+    given |= {p.name: garbage for p in stage.parameters.values() if p.kind == "llm"}
     given |= {"count": 3} if "count" in stage.parameters else {}
     given |= {"languages": ["German", "Thai"]} if "languages" in stage.parameters else {}
     if stage.shape == "record":

@@ -212,9 +212,12 @@ async def test_a_damaged_row_is_told(journal: Journal) -> None:
         journal.get(b"k")
 
 
-def test_opening_many_times_is_harmless(tmp_path: Path) -> None:
+async def test_many_open_the_same_file_and_see_each_others_replies(tmp_path: Path) -> None:
     journals = [Journal(tmp_path / "journal.sqlite") for _ in range(10)]
+    for number, journal in enumerate(journals):
+        await journal.put(str(number).encode(), Reply(f"reply {number}"), model="m")
     for journal in journals:
+        assert [journal.get(str(number).encode()) for number in range(10)] == [Reply(f"reply {n}") for n in range(10)]
         journal.close()
 
 

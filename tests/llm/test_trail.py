@@ -15,8 +15,8 @@ async def ask(llm: LLM, text: str) -> str:
     return (await llm.chat([Message("user", text)])).text
 
 
-async def test_the_keys_of_all_requests_made_inside_lead_to_their_replies(scripted_llm: Open) -> None:
-    llm = scripted_llm(lambda messages, sampling, sample: f"re: {messages[-1].content}")
+async def test_the_keys_of_all_requests_made_inside_lead_to_their_replies(llm: Open) -> None:
+    llm = llm(lambda messages, sampling, sample: f"re: {messages[-1].content}")
     await ask(llm, "before")
     with trail.following() as calls:
         await asyncio.gather(ask(llm, "a"), ask(llm, "b"))
@@ -26,8 +26,8 @@ async def test_the_keys_of_all_requests_made_inside_lead_to_their_replies(script
     assert [reply.text for reply in replies if reply] == ["re: a", "re: b", "re: before"]
 
 
-async def test_what_is_asked_side_by_side_is_kept_apart(scripted_llm: Open) -> None:
-    llm = scripted_llm(lambda messages, sampling, sample: messages[-1].content)
+async def test_what_is_asked_side_by_side_is_kept_apart(llm: Open) -> None:
+    llm = llm(lambda messages, sampling, sample: messages[-1].content)
 
     async def one(text: str) -> list[str]:
         with trail.following() as calls:

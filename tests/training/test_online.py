@@ -149,13 +149,13 @@ def floats(weights: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_a_judge_is_asked_in_the_stages_own_process_and_pays_once(
-    scripted_llm: Callable[..., LLM], tiny_llama: Path, tmp_path: Path
+    llm: Callable[..., LLM], tiny_llama: Path, tmp_path: Path
 ) -> None:
     def graded(messages: list[Message], sampling: Any, sample: int) -> str:
         answer = messages[-1].content.partition("<response>\n")[2].partition("\n</response>")[0]
         return "no idea" if "!" in answer else "5\nFine." if any(c.islower() for c in answer) else "1\nPoor."
 
-    llm = scripted_llm(graded)
+    llm = llm(graded)
     args = {**QUICK, "num_train_epochs": 1}
     metrics = run("rloo", tmp_path / "first", tiny_llama, judge=llm, samples=4, args=args)
     assert 0.2 <= metrics["reward_first"] <= 1
