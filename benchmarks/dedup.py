@@ -26,7 +26,8 @@ from typing import TypeVar
 from datagen.filters.decontaminate import decontaminate
 from datagen.filters.duplicates import Pool
 from datagen.record import Record, instruction
-from datagen.text.ngrams import jaccard_pool, ngrams
+from datagen.text.jaccard import jaccard_pool
+from datagen.text.ngrams import ngrams
 from datagen.text.rouge import NoveltyPool, tokenize
 from datagen.text.words import words
 

@@ -34,7 +34,7 @@ HEAVY_AT_IMPORT = {
     "datagen.llm.token_sampling",
     "datagen.text.join_index",
     "datagen.text.join_kernel",
-    "datagen.text.ngrams_numba",
+    "datagen.text.jaccard_numba",
     "datagen.text.rouge_numba",
     "datagen.text.screen",
     "datagen.text.screen_kernel",

@@ -8,7 +8,8 @@ from typing import Any
 from datagen.filters.duplicates import Keep, novel, preferring
 from datagen.record import Record
 from datagen.stage import Rows
-from datagen.text.ngrams import Unit, jaccard_pool
+from datagen.text.jaccard import jaccard_pool
+from datagen.text.ngrams import Unit
 from datagen.text.words import Scope
 
 

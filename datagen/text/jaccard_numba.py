@@ -14,7 +14,7 @@ from datagen.text.ngrams import Unit, characters, word_bytes
 
 
 class NumbaIndex:
-    """Sets of n-gram hashes. See ``ngrams.Index``."""
+    """Sets of n-gram hashes. See ``jaccard.Index``."""
 
     def __init__(self, threshold: float, unit: Unit, size: int) -> None:
         self._sets: Callable[[Sequence[str], int], tuple[Ints, Ints]] = (

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from datagen.errors import ConfigError
 from datagen.text.engine import Engine
-from datagen.text.ngrams import Unit, jaccard_pool, word_bytes
+from datagen.text.jaccard import jaccard_pool
+from datagen.text.ngrams import Unit, word_bytes
 from datagen.text.words import UNSPACED
 
 ENGINES: list[Engine] = ["portable", *(["numba"] if importlib.util.find_spec("numba") else [])]
