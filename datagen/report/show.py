@@ -143,7 +143,7 @@ def _row(record: Record) -> Text:
     for answer in record.answers:
         text.append("\n    → ").append(shortened(answer.content))
         if answer.scores:
-            text.append("  " + ", ".join(f"{k} {v:g}" for k, v in answer.scores.items()), style="dim")
+            text.append("  " + ", ".join(f"{k} {v:.3g}" for k, v in answer.scores.items()), style="dim")
     if record.dropped:
         evidence = ", ".join(f"{k}={v!r}" for k, v in record.dropped.evidence.items())
         text.append(f"\n    dropped {record.dropped.reason}  {shortened(evidence)}", style="red")
