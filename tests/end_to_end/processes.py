@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -31,8 +32,15 @@ def start(folder: Path, *words: str, **options: Any) -> subprocess.Popen[str]:
     """``datagen`` with these words, in the folder."""
     environment = {**os.environ, "PYTHONPATH": f"{TESTS}{os.pathsep}{SOURCE}", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "datagen.cli", *words]
+    prepare = options.pop("preexec_fn", None)
+
+    def prepared() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background job of a shell hands down that it is ignored
+        if prepare:
+            prepare()
+
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=folder, env=environment, text=True, **pipes, **options)
+    return subprocess.Popen(command, cwd=folder, env=environment, text=True, preexec_fn=prepared, **pipes, **options)
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
