@@ -7,10 +7,12 @@ import pytest
 import toy
 import yaml
 
-from datagen import config
+from datagen import config, runner
 from datagen.cli import main
-from datagen.errors import StageError
+from datagen.errors import ConfigError, StageError
 from datagen.estimate import Estimate, estimate
+from datagen.llm.journal_tools import spending
+from datagen.preview import preview
 
 
 def estimates(
@@ -47,6 +49,14 @@ def test_what_an_estimate_asked_is_not_paid_for_again_and_leaves_nothing_behind(
     assert (tmp_path / "requests").read_text().splitlines() == asked
     assert again["answers"].prompt_tokens == 20
     assert (again["answers"].seconds, again["seeds"].seconds) == (None, None)
+
+
+def test_what_an_estimate_and_a_preview_spend_is_of_the_pipelines_own_budget(tmp_path: Path) -> None:
+    estimates(tmp_path)
+    pipeline = config.build(toy.pipeline(log=str(tmp_path / "requests")), {"seed": 1, "budget": {"calls": 20}})
+    with pytest.raises(ConfigError, match=r"spent .* 20 calls"):
+        runner.run(preview(pipeline, 10), root=tmp_path / "runs")
+    assert {run for run, *_ in spending(tmp_path / "runs" / "journal.sqlite")} == {pipeline.name}
 
 
 def test_time_is_that_of_the_calls_over_what_goes_at_once(tmp_path: Path) -> None:
