@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import unused_port
 
+from datagen import config
 from datagen.errors import ConfigError, LLMError, ServerGone
 from datagen.llm import openai as module
 from datagen.llm.base import Sampling, TokenLogprob, Usage
@@ -292,6 +293,38 @@ async def test_no_error_shows_a_key_that_the_server_echoes(
     assert server.headers[0]["api-key"] == "sk-azure"
 
 
+async def test_a_key_that_no_header_can_hold_is_told_without_it(
+    server: FakeServer, backend: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-secret\n")
+    await backend(api_key_env="MY_KEY").chat(ask("q"), Sampling())
+    assert server.headers[0]["Authorization"] == "Bearer sk-secret"
+    monkeypatch.setenv("MY_KEY", "sk-\nsecret")
+    with pytest.raises(ConfigError, match="MY_KEY: holds a line break") as caught:
+        backend(api_key_env="MY_KEY")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["Authorization", "api-key", "X-API-Key", "Cookie", "X-Auth-Token"])
+def test_a_key_in_the_file_is_refused_before_the_file_is_saved(name: str) -> None:
+    teacher = {"use": "openai", "model": "m", "base_url": "http://a/v1", "headers": {name: "Bearer sk-secret"}}
+    document = {"llms": {"teacher": teacher}, "stages": {"seeds": {"use": "toy:numbers"}}}
+    with pytest.raises(ConfigError, match=rf"llms.teacher: headers.{name}: a key does not go into a file") as caught:
+        config.build(document)
+    assert "sk-secret" not in str(caught.value)
+    config.build(document, {"llms.teacher.headers": {name: "$KEY", "X-Team": "blue"}})
+
+
+async def test_a_key_is_hidden_also_where_its_scheme_is_not_echoed(
+    server: FakeServer, backend: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTH", "Bearer sk-secret")
+    server.plan = first(refusal(400, "bad key sk-secret"))
+    with pytest.raises(LLMError, match=r"bad key \*\*\*") as caught:
+        await backend(headers={"Authorization": "$AUTH"}).chat(ask("q"), Sampling())
+    assert "sk-secret" not in caught.value.raw
+
+
 async def test_an_unknown_model_or_path_says_so_at_once(server: FakeServer, backend: Open) -> None:
     server.plan = first(refusal(404, "The model `m` does not exist."))
     with pytest.raises(ConfigError, match=r"model 'm': The model `m` does not exist"):
@@ -406,5 +439,5 @@ def test_a_malformed_address_is_an_error_at_once(url: str) -> None:
 
 
 def test_the_identity_is_address_model_and_extra_body() -> None:
-    one = openai(model="m", base_url="http://a/v1/", extra_body={"x": 1}, headers={"api-key": "k"}, concurrency=3)
+    one = openai(model="m", base_url="http://a/v1/", extra_body={"x": 1}, headers={"X-Team": "k"}, concurrency=3)
     assert one.identity == {"base_url": "http://a/v1", "model": "m", "extra_body": {"x": 1}}
