@@ -3,8 +3,7 @@
 Calls and tokens grow with the rows that a stage reads, or with its ``count``. The range is two standard errors: of the
 tokens of a reply, and of the share of rows that the stages above kept. Time is calls times the mean time of a call over
 what the LLM takes at once; rules and training are not in it. Two things overstate: a generator that asks in rounds does
-a whole round even for a few rows, and in a sample larger than what the LLM takes at once calls wait in line. Of a pool
-the price is the members' mean.
+a whole round even for a few rows, and in a sample larger than what the LLM takes at once calls wait in line.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datagen import runner
-from datagen.llm.base import Usage
 from datagen.pipeline import Input, Node, Pipeline, entries
 from datagen.preview import preview
 from datagen.progress import Progress
@@ -76,16 +74,14 @@ def _scaled(pipeline: Pipeline, few: Node, original: Node, result: Result, found
         factor = sum(one.rows for one in above) / max(result.read, 1)
         variance = max((one.variance for one in above), default=0.0)
     replies = result.calls + result.replayed
-    usage = Usage(round(result.seen_prompt_tokens * factor), round(result.seen_completion_tokens * factor))
-    prices = [entry.price for entry in entries(original, pipeline.llms)]
-    known = [price.of(usage) for price in prices if price is not None]
+    priced = all(entry.price is not None for entry in entries(original, pipeline.llms))
     return Estimate(
         result.name,
         rows=result.kept * factor,
         calls=replies * factor,
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        usd=sum(known) / len(known) if replies and len(known) == len(prices) else None,
+        prompt_tokens=round(result.seen_prompt_tokens * factor),
+        completion_tokens=round(result.seen_completion_tokens * factor),
+        usd=result.seen_usd * factor if replies and priced else None,
         seconds=_seconds(pipeline, original, result, replies * factor),
         spread=_STANDARD_ERRORS * math.sqrt(variance + _token_variance(result, replies)),
         variance=variance + _kept_variance(result),

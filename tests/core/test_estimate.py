@@ -51,6 +51,19 @@ def test_what_an_estimate_asked_is_not_paid_for_again_and_leaves_nothing_behind(
     assert (again["answers"].seconds, again["seeds"].seconds) == (None, None)
 
 
+def test_a_stage_of_several_llms_costs_what_each_of_them_was_asked(tmp_path: Path) -> None:
+    price = {"input": 1000, "output": 2000}
+    both = {
+        "llms.teacher.price": price,
+        "llms.free": {"use": "toy:backend", "price": {"input": 0, "output": 0}},
+        "llms.team": {"use": "fallback", "of": ["teacher", "free"]},
+        "stages.answers.llm": "team",
+    }
+    assert estimates(tmp_path, both)["answers"].usd == pytest.approx(20 * 0.003)
+    assert estimates(tmp_path, both)["answers"].usd == pytest.approx(20 * 0.003)  # the journal's are not free
+    assert estimates(tmp_path, {**both, "llms.free.price": None})["answers"].usd is None
+
+
 def test_what_an_estimate_and_a_preview_spend_is_of_the_pipelines_own_budget(tmp_path: Path) -> None:
     estimates(tmp_path)
     pipeline = config.build(toy.pipeline(log=str(tmp_path / "requests")), {"seed": 1, "budget": {"calls": 20}})
