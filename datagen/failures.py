@@ -23,6 +23,7 @@ REASONS = {
     "connection",
     "bad_response",
     "context_length",
+    "chat_template",
 }
 
 

@@ -25,6 +25,7 @@ FAIL = {"llms.teacher.fail": "Say 7"}
         "a:empty",
         "a:answer_truncated",
         "a:bad_response",
+        "a:chat_template",
     ],
 )
 def test_what_an_llm_failed_to_give_is_a_failure(reason: str) -> None:
