@@ -30,7 +30,10 @@ _OURS = {
     "num_iterations": "ppo_epochs",
     "epsilon": "clip",
     "epsilon_high": "clip",
+    "num_generations_eval": "samples",
     "normalize_advantages": "nothing: PPO whitens its advantages",
+    "router_aux_loss_coef": "nothing: a mixture of experts gets no load-balancing loss",
+    "pad_to_multiple_of": "nothing: rows are padded to the longest",
 }
 
 _LIMITS = {"samples": (1, math.inf), "ppo_epochs": (1, math.inf), "beta": (0, math.inf), "clip": (0, math.inf),
