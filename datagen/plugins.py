@@ -27,7 +27,7 @@ from datagen.errors import ConfigError
 from datagen.llm import models
 from datagen.llm.base import Backend
 from datagen.llm.client import LLM
-from datagen.stage import ModelName, PromptName, Rows
+from datagen.stage import FunctionName, ModelName, PromptName, Rows
 
 GROUPS = ("sources", "generators", "filters", "mixtures", "training", "evaluation")
 BACKENDS = ("transformers", "openai", "scripted")
@@ -189,6 +189,7 @@ _KINDS: dict[Any, str] = {
     random.Random: "rng",
     PromptName: "prompt",
     ModelName: "model",
+    FunctionName: "function",
 }
 
 

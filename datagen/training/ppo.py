@@ -18,7 +18,7 @@ import msgspec
 from datagen.errors import ConfigError
 from datagen.llm.client import LLM
 from datagen.llm.models import resolve
-from datagen.stage import ModelName, PromptName, Rows
+from datagen.stage import FunctionName, ModelName, PromptName, Rows
 from datagen.training.launch import train
 from datagen.training.method import Hardware, Method
 from datagen.training.rewards import check_rewards, grader
@@ -71,7 +71,7 @@ async def ppo(
     base: ModelName,
     rng: random.Random,
     reward: ModelName | None = None,
-    oracle: str = "",
+    oracle: FunctionName = FunctionName(""),
     judge: LLM | None = None,
     rubric: PromptName = PromptName("grade/accuracy"),
     samples: int = 1,
