@@ -60,18 +60,22 @@ def estimate(pipeline: Pipeline, n: int, *, root: Path, progress: Progress | Non
         found[node.name] = (
             Estimate(node.name, sizes[node.name])
             if node.name in sizes
-            else _scaled(pipeline, node, original, sample[node.name], found)
+            else _scaled(pipeline, node, original, sample, found)
         )
     return list(found.values())
 
 
-def _scaled(pipeline: Pipeline, few: Node, original: Node, result: Result, found: dict[str, Estimate]) -> Estimate:
+def _scaled(
+    pipeline: Pipeline, few: Node, original: Node, sample: dict[str, Result], found: dict[str, Estimate]
+) -> Estimate:
+    result = sample[few.name]
     above = [found[one.stage] for one in few.inputs if isinstance(one, Input)]
     count, few_count = original.arguments.get("count"), few.arguments.get("count")
     if isinstance(count, int) and isinstance(few_count, int):
         factor, variance = count / few_count, 0.0
     else:
-        factor = sum(one.rows for one in above) / max(result.read, 1)
+        whole = sum(found[one.stage].rows * _share(sample[one.stage], one.part) for one in few.inputs)
+        factor = whole / max(result.read, 1)
         variance = max((one.variance for one in above), default=0.0)
     replies = result.calls + result.replayed
     priced = all(entry.price is not None for entry in entries(original, pipeline.llms))
@@ -86,6 +90,11 @@ def _scaled(pipeline: Pipeline, few: Node, original: Node, result: Result, found
         spread=_STANDARD_ERRORS * math.sqrt(variance + _token_variance(result, replies)),
         variance=variance + _kept_variance(result),
     )
+
+
+def _share(result: Result, part: str) -> float:
+    """How much of a stage's rows a part of it is."""
+    return result.parts[part] / result.kept if part else 1.0
 
 
 def _seconds(pipeline: Pipeline, node: Node, result: Result, calls: float) -> float | None:

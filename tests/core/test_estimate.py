@@ -51,6 +51,18 @@ def test_what_an_estimate_asked_is_not_paid_for_again_and_leaves_nothing_behind(
     assert (again["answers"].seconds, again["seeds"].seconds) == (None, None)
 
 
+def test_of_a_stage_that_was_split_only_the_part_counts_that_is_read(tmp_path: Path) -> None:
+    document = toy.pipeline(log="", n=1000)
+    document["stages"] = {
+        "seeds": {"use": "toy:numbers", "n": 1000},
+        "parts": {"use": "mixtures.split", "test": 0.2, "threshold": None},
+        "answers": {"use": "toy:answer", "llm": "teacher", "from": "parts.test"},
+    }
+    found = {one.stage: one for one in estimate(config.build(document), 100, root=tmp_path)}
+    assert found["parts"].rows == 1000
+    assert found["answers"].calls == pytest.approx(200)
+
+
 def test_a_stage_of_several_llms_costs_what_each_of_them_was_asked(tmp_path: Path) -> None:
     price = {"input": 1000, "output": 2000}
     both = {
