@@ -95,7 +95,7 @@ def test_the_reward_rises_and_the_log_tells_what_it_cost(
 @pytest.mark.slow
 def test_answers_that_were_cut_teach_nothing_where_that_is_wanted(tiny_llama: Path, tmp_path: Path) -> None:
     args = {**QUICK, "max_completion_length": 1, "num_train_epochs": 1, "mask_truncated_completions": True}
-    run("ppo", tmp_path, tiny_llama, oracle="has_letter:check", args=args)
+    run("ppo", tmp_path, tiny_llama, oracle="has_letter:check", args=args, missing_eos_penalty=1.0)
     cut = [entry for entry in log(tmp_path) if entry.get("completions/clipped_ratio") == 1]
     assert cut
     assert all(entry["value_loss"] == entry["policy_loss"] == 0 for entry in cut)
