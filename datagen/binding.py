@@ -93,6 +93,6 @@ class Binding:
         """The journal, and with it the budget: what was spent before is there."""
         if self._journal is None:
             pipeline = self._store.pipeline
-            self._journal = Journal(self._store.root / "journal.sqlite", pipeline.name)
+            self._journal = Journal(self._store.root / "journal.sqlite", pipeline.sample_of or pipeline.name)
             self._budget = Budget(pipeline.budget, self._journal.spent()) if pipeline.budget else None
         return self._journal

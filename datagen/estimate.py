@@ -3,8 +3,7 @@
 Calls and tokens grow with the rows that a stage reads, or with its ``count``. The range is two standard errors: of the
 tokens of a reply, and of the share of rows that the stages above kept. Time is calls times the mean time of a call over
 what the LLM takes at once; rules and training are not in it. Two things overstate: a generator that asks in rounds does
-a whole round even for a few rows, and in a sample larger than what the LLM takes at once calls wait in line. Of a pool
-the price is the members' mean.
+a whole round even for a few rows, and in a sample larger than what the LLM takes at once calls wait in line.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datagen import runner
-from datagen.llm.base import Usage
 from datagen.pipeline import Input, Node, Pipeline, entries
 from datagen.preview import preview
 from datagen.progress import Progress
@@ -62,34 +60,41 @@ def estimate(pipeline: Pipeline, n: int, *, root: Path, progress: Progress | Non
         found[node.name] = (
             Estimate(node.name, sizes[node.name])
             if node.name in sizes
-            else _scaled(pipeline, node, original, sample[node.name], found)
+            else _scaled(pipeline, node, original, sample, found)
         )
     return list(found.values())
 
 
-def _scaled(pipeline: Pipeline, few: Node, original: Node, result: Result, found: dict[str, Estimate]) -> Estimate:
+def _scaled(
+    pipeline: Pipeline, few: Node, original: Node, sample: dict[str, Result], found: dict[str, Estimate]
+) -> Estimate:
+    result = sample[few.name]
     above = [found[one.stage] for one in few.inputs if isinstance(one, Input)]
     count, few_count = original.arguments.get("count"), few.arguments.get("count")
     if isinstance(count, int) and isinstance(few_count, int):
         factor, variance = count / few_count, 0.0
     else:
-        factor = sum(one.rows for one in above) / max(result.read, 1)
+        whole = sum(found[one.stage].rows * _share(sample[one.stage], one.part) for one in few.inputs)
+        factor = whole / max(result.read, 1)
         variance = max((one.variance for one in above), default=0.0)
     replies = result.calls + result.replayed
-    usage = Usage(round(result.seen_prompt_tokens * factor), round(result.seen_completion_tokens * factor))
-    prices = [entry.price for entry in entries(original, pipeline.llms)]
-    known = [price.of(usage) for price in prices if price is not None]
+    priced = all(entry.price is not None for entry in entries(original, pipeline.llms))
     return Estimate(
         result.name,
         rows=result.kept * factor,
         calls=replies * factor,
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        usd=sum(known) / len(known) if replies and len(known) == len(prices) else None,
+        prompt_tokens=round(result.seen_prompt_tokens * factor),
+        completion_tokens=round(result.seen_completion_tokens * factor),
+        usd=result.seen_usd * factor if replies and priced else None,
         seconds=_seconds(pipeline, original, result, replies * factor),
         spread=_STANDARD_ERRORS * math.sqrt(variance + _token_variance(result, replies)),
         variance=variance + _kept_variance(result),
     )
+
+
+def _share(result: Result, part: str) -> float:
+    """How much of a stage's rows a part of it is."""
+    return result.parts[part] / result.kept if part else 1.0
 
 
 def _seconds(pipeline: Pipeline, node: Node, result: Result, calls: float) -> float | None:

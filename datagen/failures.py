@@ -23,13 +23,15 @@ REASONS = {
     "connection",
     "bad_response",
     "context_length",
+    "chat_template",
 }
 
 
 def is_failure(record: Record) -> bool:
     """Whether a record was dropped because an LLM failed."""
     why = record.dropped.reason.rpartition(":")[2] if record.dropped else ""
-    return why in REASONS or why.startswith("http_")
+    of_a_part = why.rpartition("_")[2]  # a stage that asks several times says which reply: answer_truncated
+    return why in REASONS or why.startswith("http_") or of_a_part in REASONS
 
 
 def settled(record: Record, on_failure: OnFailure, stage: str) -> Record:

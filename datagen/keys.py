@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import importlib.util
 import inspect
 import json
 import re
@@ -82,6 +83,8 @@ class Keys:
             return self._model(value)
         if kind == "prompt":
             return self._prompt(node, value)
+        if kind == "function":
+            return _function_digest(value)
         return value
 
     def _prompt(self, node: Node, name: str) -> list[list[str]]:
@@ -113,9 +116,23 @@ class Keys:
 def _code_digest(node: Node) -> str:
     """The stage's file, and the files it leans on in its own folder, `datagen.text` and the judge."""
     source = inspect.getsourcefile(inspect.unwrap(node.stage.function))
+    return _module_digest(node.stage.function.__module__, source)
+
+
+def _function_digest(name: str) -> list[str]:
+    """The name of a function, ``module:function``, and its code; the module is not imported."""
+    module = name.partition(":")[0]
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        spec = None
+    return [name, _module_digest(module, spec.origin if spec else None)]
+
+
+def _module_digest(module: str, source: str | None) -> str:
     if not source or not Path(source).is_file():
         return ""
-    digests = [_file_digest(path) for path in _leans_on(node.stage.function.__module__, Path(source))]
+    digests = [_file_digest(path) for path in _leans_on(module, Path(source))]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 

@@ -65,6 +65,8 @@ class Pipeline:
     nodes: tuple[Node, ...]
     resolved: dict[str, Any]
     budget: Limits | None = None
+    sample_of: str = ""
+    """The pipeline that this one is cut down from: it spends that one's budget."""
 
     def node(self, name: str) -> Node | None:
         """The stage of that name."""

@@ -27,7 +27,7 @@ from datagen.errors import ConfigError
 from datagen.llm import models
 from datagen.llm.base import Backend
 from datagen.llm.client import LLM
-from datagen.stage import ModelName, PromptName, Rows
+from datagen.stage import FunctionName, ModelName, PromptName, Rows
 
 GROUPS = ("sources", "generators", "filters", "mixtures", "training", "evaluation")
 BACKENDS = ("transformers", "openai", "scripted")
@@ -118,6 +118,13 @@ def load_backend(name: str) -> Callable[..., Any]:
     return _import(f"datagen.llm.{name}:{name}")
 
 
+def check_backend(use: str, arguments: dict[str, Any]) -> None:
+    """What the types cannot say: the function ``check(arguments)`` of the back end's file. Raises ``ConfigError``."""
+    check = getattr(sys.modules[load_backend(use).__module__], "check", None)
+    if check is not None:
+        check(arguments)
+
+
 def open_backend(use: str, arguments: dict[str, Any]) -> Backend:
     """The back end of checked arguments, with shipped models and paths resolved."""
     function = load_backend(use)
@@ -182,6 +189,7 @@ _KINDS: dict[Any, str] = {
     random.Random: "rng",
     PromptName: "prompt",
     ModelName: "model",
+    FunctionName: "function",
 }
 
 

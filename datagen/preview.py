@@ -20,7 +20,7 @@ def preview(pipeline: Pipeline, n: int) -> Pipeline:
             nodes[node.name] = replace(node, arguments={**node.arguments, **_fewer(node, n)})
     if not nodes:
         raise ConfigError(f"{pipeline.name}: no stage makes rows without training first")
-    return replace(pipeline, name=f"{pipeline.name}-preview", nodes=tuple(nodes.values()))
+    return replace(pipeline, name=f"{pipeline.name}-preview", nodes=tuple(nodes.values()), sample_of=pipeline.name)
 
 
 def _fewer(node: Node, n: int) -> dict[str, int]:

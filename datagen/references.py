@@ -14,7 +14,7 @@ from datagen.errors import ConfigError
 from datagen.llm.base import Sampling
 from datagen.llm.budget import Price
 from datagen.pipeline import Entry, Input, Node
-from datagen.plugins import TEAMS, check_arguments, load_backend, load_stage, nearest, parameters
+from datagen.plugins import TEAMS, check_arguments, check_backend, load_backend, load_stage, nearest, parameters
 
 _ENTRY_KEYS = ("use", "prompts", "sampling", "price")
 
@@ -49,6 +49,10 @@ class References:
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
         arguments = check_arguments(where, allowed, given)
+        try:
+            check_backend(raw["use"], arguments)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
         for key, value in arguments.items():
             if value is not None and allowed[key].kind == "path":
                 arguments[key] = self.file(f"{where}: {key}", value)

@@ -44,6 +44,7 @@ _COUNTED = (
     "seen_prompt_tokens",
     "seen_completion_tokens",
     "seen_squares",
+    "seen_usd",
     "call_seconds",
 )
 

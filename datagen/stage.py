@@ -5,6 +5,7 @@
 | `LLM`           | a name under `llms`, or a stage that trains        | an open LLM (`datagen.llm.client.LLM`)      |
 | `PromptName`    | a prompt's name, or a path to a `.j2` file         | the name; the LLM's own pack may overlay it |
 | `ModelName`     | `tiny-base`, a path, a hub name, a training stage  | a path or hub name                          |
+| `FunctionName`  | `module:function`, such as an oracle's             | the name; the module's code is in the key   |
 | `Rows`          | a stage's name, `stage.part`, or a path to a file  | rows that can be iterated again and again   |
 | `Path`          | a path to an existing file                         | the path; its bytes are part of the key     |
 | `random.Random` | (not written)                                      | a generator of the stage's, or record's own |
@@ -19,6 +20,7 @@ from datagen.record import Record
 
 PromptName = NewType("PromptName", str)
 ModelName = NewType("ModelName", str)
+FunctionName = NewType("FunctionName", str)
 
 
 class Rows(Protocol):

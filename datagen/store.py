@@ -55,6 +55,7 @@ class Result:
     seen_prompt_tokens: int = 0
     seen_completion_tokens: int = 0
     seen_squares: int = 0
+    seen_usd: float = 0.0
     call_seconds: float = 0.0
     seconds: float = 0.0
     peak_memory_mb: int = 0

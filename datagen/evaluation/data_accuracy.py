@@ -12,11 +12,11 @@ import msgspec
 from datagen.errors import ConfigError
 from datagen.evaluation.statistics import proportion
 from datagen.record import Record
-from datagen.stage import Rows
+from datagen.stage import FunctionName, Rows
 from datagen.text.oracles import Oracle, load_oracle
 
 
-def data_accuracy(sources: Mapping[str, Rows], out: Path, *, oracle: str) -> dict[str, Any]:
+def data_accuracy(sources: Mapping[str, Rows], out: Path, *, oracle: FunctionName) -> dict[str, Any]:
     """For each named row set, the share of all rows whose first answer is right; each row goes to ``checked.jsonl``.
 
     The rest is ``wrong``, ``unanswerable`` (the oracle cannot say), or has ``no_answer``. Where rows have two answers,

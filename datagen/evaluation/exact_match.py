@@ -23,7 +23,7 @@ from datagen.evaluation.asking import answer_or_reason, check_reached, first_row
 from datagen.evaluation.statistics import paired_difference, proportion
 from datagen.llm.client import LLM
 from datagen.record import Record
-from datagen.stage import PromptName, Rows
+from datagen.stage import FunctionName, PromptName, Rows
 from datagen.text.oracles import Oracle, load_oracle
 
 _END = re.compile(r"[\s.!。!]+$")
@@ -50,7 +50,7 @@ async def exact_match(
     *,
     model: LLM,
     baseline: LLM | None = None,
-    oracle: str | None = None,
+    oracle: FunctionName | None = None,
     prompt: PromptName = PromptName("answer/answer"),
     by: str = "skill",
     ignore_case: bool = True,

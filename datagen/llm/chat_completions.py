@@ -15,6 +15,8 @@ from datagen.record import Message
 
 _SAME_NAME = ("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty")
 _MAX_RETRY_AFTER_S = 900.0
+_MOST_TOKENS = 2**53
+_IMPOSSIBLE = -9999.0  # what vLLM's server writes for a logarithm of 0, which JSON has no number for
 T = TypeVar("T")
 
 
@@ -49,6 +51,11 @@ class WireUsage(msgspec.Struct):
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+
+    def usage(self) -> Usage:
+        """The counts; one that was not given, or can be no count, is 0."""
+        counts = (self.prompt_tokens or 0, self.completion_tokens or 0)
+        return Usage(*(count if 0 <= count <= _MOST_TOKENS else 0 for count in counts))
 
 
 class _Completion(msgspec.Struct):
@@ -89,7 +96,7 @@ def parse_reply(data: bytes) -> Reply:
     completion = decode(_decoder, data)
     if not completion.choices:
         raise ValueError("no choices")
-    choice, usage = completion.choices[0], completion.usage or WireUsage()
+    choice = completion.choices[0]
     text, finish = choice.message.content or "", choice.finish_reason or "stop"
     if choice.message.refusal and not text:
         text, finish = choice.message.refusal, "refusal"
@@ -97,7 +104,7 @@ def parse_reply(data: bytes) -> Reply:
     return Reply(
         text,
         finish,
-        Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0),
+        (completion.usage or WireUsage()).usage(),
         tuple(TokenLogprob(t.token, t.logprob, {o.token: o.logprob for o in t.top_logprobs or ()}) for t in logprobs),
     )
 
@@ -108,8 +115,15 @@ def decode(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
         return decoder.decode(data)
     except msgspec.ValidationError:
         raise
-    except msgspec.DecodeError:  # lone surrogates (half an emoji) are all that json takes and msgspec does not
-        return msgspec.convert(json.loads(data), decoder.type)
+    except msgspec.DecodeError:  # json takes lone surrogates (half an emoji) and what Python's servers write for inf
+        return msgspec.convert(json.loads(data, parse_constant=_constant), decoder.type)
+
+
+def _constant(name: str) -> float:
+    """A reply with an infinity in it could be stored, and never read again."""
+    if name != "-Infinity":
+        raise ValueError(f"{name} is no number")
+    return _IMPOSSIBLE
 
 
 def parse_error(data: bytes) -> tuple[str, str]:

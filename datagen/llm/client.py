@@ -39,6 +39,8 @@ class Stats:
     seen_completion_tokens: int = 0
     seen_squares: int = 0
     """Of all replies, replayed ones too: tokens, and the sum of the squares of their completion tokens."""
+    seen_usd: float = 0.0
+    """What all replies cost, or would without the journal."""
     call_seconds: float = 0.0
     """From asking to the reply, over all calls."""
     failures: Counter[str] = field(default_factory=Counter)
@@ -54,8 +56,9 @@ class Stats:
         if reply.finish_reason == "length":
             self.failures["truncated"] += 1
 
-    def see(self, reply: Reply) -> None:
+    def see(self, reply: Reply, usd: float) -> None:
         """One reply, paid for or replayed."""
+        self.seen_usd += usd
         self.seen_prompt_tokens += reply.usage.prompt_tokens
         self.seen_completion_tokens += reply.usage.completion_tokens
         self.seen_squares += reply.usage.completion_tokens**2
@@ -130,7 +133,7 @@ class LLM:
         A refusal is stored like any reply, and raised as the failure that it is.
         """
         reply = await self._reply(messages, sampling, sample)
-        self.stats.see(reply)
+        self.stats.see(reply, self._usd(reply))
         if reply.finish_reason in _REFUSED:
             self.stats.failures["refused"] += 1
             raise LLMError("refused", f"{self.model} refused ({reply.finish_reason})", raw=reply.text)
@@ -190,12 +193,15 @@ class LLM:
             self.stats.failures[error.reason] += 1
             raise
         self.stats.call_seconds += time.monotonic() - started
-        usd = self.price.of(reply.usage) if self.price else 0.0
+        usd = self._usd(reply)
         self.stats.count(reply, usd)
         try:
             return await self.journal.put(name, reply, model=self.model, usd=usd)
         except UnicodeEncodeError:
             return await self.journal.put(name, _encodable(reply), model=self.model, usd=usd)
+
+    def _usd(self, reply: Reply) -> float:
+        return self.price.of(reply.usage) if self.price else 0.0
 
     async def close(self) -> None:
         """Close the back end and give up what it did not answer; what came is on its way to the disk already."""

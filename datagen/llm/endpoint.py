@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from datagen.record import Message
 
 Api = Literal["chat", "completions"]
 _RAW_BYTES = 100_000
+_CREDENTIALS = {"authorization", "cookie", "key", "apikey", "token", "secret"}
 _NOT_PASSED = {"n": "ask for samples, one a request", "stream": "replies are read whole"}
 
 
@@ -80,13 +82,9 @@ def endpoint(
 ) -> Endpoint:
     """The endpoint with its key from the environment. Raises ``ConfigError`` (see ``openai``)."""
     _check_extra("extra_body", extra_body)
+    check_address(base_url, headers)
     base_url = base_url.rstrip("/")
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"base_url {base_url!r}: must look like http://localhost:8000/v1")
-    if parts.username or parts.password:
-        raise ConfigError(f"base_url of {parts.hostname}: holds a password; put it under headers as $VARIABLE")
-    key = os.environ.get(api_key_env, "")
+    key = _sendable(api_key_env)
     if not key and _is_openai(base_url):
         raise ConfigError(f"{base_url} needs an API key: set the environment variable {api_key_env}")
     sent = {"Authorization": f"Bearer {key}"} if key else {}
@@ -94,8 +92,23 @@ def endpoint(
     for name, value in headers.items():
         sent[name] = _from_environment(name, value)
         if value.startswith("$"):
-            secrets.append(sent[name])
+            secrets += [sent[name], sent[name].split()[-1]]  # the second without its scheme, such as Bearer
     return Endpoint(base_url, model, sent, tuple(secrets), api_key_env, extra_body, api)
+
+
+def check_address(base_url: str, headers: Mapping[str, str]) -> None:
+    """Raises ``ConfigError`` for a malformed URL, or a secret in the file, which is saved with the run and shared."""
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"base_url {base_url!r}: must look like http://localhost:8000/v1")
+    if parts.username or parts.password:
+        raise ConfigError(f"base_url of {parts.hostname}: holds a password; put it under headers as $VARIABLE")
+    for name, value in headers.items():
+        if _CREDENTIALS & set(re.split("[-_]", name.lower())) and not value.startswith("$"):
+            raise ConfigError(
+                f"headers.{name}: a key does not go into a file; write $NAME, and put the whole value into the "
+                "environment variable NAME"
+            )
 
 
 def _check_extra(where: str, fields: Mapping[str, Any]) -> None:
@@ -106,9 +119,17 @@ def _check_extra(where: str, fields: Mapping[str, Any]) -> None:
 def _from_environment(header: str, value: str) -> str:
     if not value.startswith("$"):
         return value
-    if not (found := os.environ.get(value[1:])):
+    if not (found := _sendable(value[1:])):
         raise ConfigError(f"headers.{header}: set the environment variable {value[1:]}")
     return found
+
+
+def _sendable(variable: str) -> str:
+    """What the environment holds, without the line break that a file's content ends with; empty where it is not set."""
+    value = os.environ.get(variable, "").strip()
+    if not value.isprintable():
+        raise ConfigError(f"environment variable {variable}: holds a line break or another control character")
+    return value
 
 
 def _is_openai(base_url: str) -> bool:

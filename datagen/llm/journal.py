@@ -55,7 +55,7 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 _Put = tuple[bytes, str, float, int, int, bytes]
 _Spent = tuple[str, str, int, int, float]
 _Waiting = tuple[_Put, _Spent, "asyncio.Future[bytes]"]
-_Outcome = tuple["asyncio.Future[bytes]", "bytes | sqlite3.Error"]
+_Outcome = tuple["asyncio.Future[bytes]", "bytes | Exception"]
 
 
 def key(identity: dict[str, Any], messages: Sequence[Message], sampling: Sampling, sample: int) -> bytes:
@@ -110,7 +110,7 @@ class Journal:
         self._queue.put((row, spent, done))
         try:
             stored = await done
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError) as error:
             message = f"journal {self.path}: {error}; free the disk and run again: nothing stored is lost"
             raise StageError(message) from error
         return reply if stored is value else self._decode(stored)
@@ -164,16 +164,15 @@ class Journal:
             yield self._queue.get()
 
 
-def _commit(connection: sqlite3.Connection, rows: list[_Put], spent: list[_Spent]) -> Sequence[bytes | sqlite3.Error]:
+def _commit(connection: sqlite3.Connection, rows: list[_Put], spent: list[_Spent]) -> Sequence[bytes | Exception]:
     """What the journal holds for each row once they are on disk, or the error that kept them out."""
     try:
         with connection:
             inserted = connection.executemany("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?)", rows).rowcount
             connection.executemany(_SPEND, spent)
-        if inserted == len(rows):
-            return [row[-1] for row in rows]
-        return [_first(connection, row) for row in rows]
-    except sqlite3.Error as error:
+            # Before the commit: after it, another process could prune what is looked for.
+            return [row[-1] if inserted == len(rows) else _first(connection, row) for row in rows]
+    except (sqlite3.Error, OverflowError) as error:  # overflow: a number that SQLite has no room for
         return [error] * len(rows)
 
 

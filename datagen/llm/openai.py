@@ -26,7 +26,7 @@ import msgspec
 from datagen.errors import ConfigError, LLMError, ServerGone
 from datagen.llm.base import Reply, Sampling
 from datagen.llm.chat_completions import parse_error, retry_after_s
-from datagen.llm.endpoint import Api, Endpoint, endpoint
+from datagen.llm.endpoint import Api, Endpoint, check_address, endpoint
 from datagen.llm.pace import Pace, Slots
 from datagen.record import Message
 
@@ -243,6 +243,11 @@ class OpenAI:
             raise LLMError(failure.reason, message, attempts=tries, raw=failure.raw)
 
 
+def check(arguments: dict[str, Any]) -> None:
+    """Raises ``ConfigError`` for a malformed URL, or a secret that stands in the file."""
+    check_address(arguments["base_url"], arguments["headers"] or {})
+
+
 def openai(
     *,
     model: str,
@@ -265,7 +270,7 @@ def openai(
     it, and a field that is null is left out (``seed: null`` for a server that takes none).
 
     Raises:
-        ConfigError: a malformed URL, a limit below 1, or a key that is needed and not in the environment.
+        ConfigError: a malformed URL, a limit below 1, a key in the file, or one that is not in the environment.
     """
     _check_limits(
         concurrency=concurrency,

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from datagen.llm.base import Reply, Sampling, TokenLogprob, Usage
+from datagen.llm.base import Reply, Sampling, TokenLogprob
 from datagen.llm.chat_completions import WireUsage, decode, sampling_fields
 from datagen.record import Message
 
@@ -48,7 +48,7 @@ def parse_reply(data: bytes) -> Reply:
     completion = decode(_decoder, data)
     if not completion.choices:
         raise ValueError("no choices")
-    choice, usage = completion.choices[0], completion.usage or WireUsage()
+    choice = completion.choices[0]
     found = choice.logprobs or _Logprobs()
     tops = found.top_logprobs or [None] * len(found.tokens)
     logprobs = tuple(
@@ -56,5 +56,5 @@ def parse_reply(data: bytes) -> Reply:
         for token, logprob, top in zip(found.tokens, found.token_logprobs, tops, strict=True)
         if logprob is not None
     )
-    tokens = Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0)
-    return Reply(choice.text, choice.finish_reason or "stop", tokens, logprobs)
+    usage = (completion.usage or WireUsage()).usage()
+    return Reply(choice.text, choice.finish_reason or "stop", usage, logprobs)

@@ -42,6 +42,10 @@ def check(arguments: dict[str, Any]) -> None:
     if unknown := [loss for loss in losses if loss not in known]:
         raise ConfigError(f"training.dpo: no loss {unknown[0]!r}; there are: {', '.join(sorted(known))}")
     smoothing = args.get("label_smoothing", arguments["label_smoothing"])
+    if arguments["loss_type"] == "cdpo" and (also := {"loss_type", "loss_weights"} & set(args)):
+        raise ConfigError(
+            f"training.dpo: args.{min(also)}: cdpo is itself a mixture of TRL's losses; leave one of both"
+        )
     if not 0 <= smoothing < 0.5:
         raise ConfigError(f"training.dpo: label_smoothing: must be at least 0 and below 0.5, not {smoothing}")
     if smoothing and not _SMOOTHED & set(losses):
@@ -62,6 +66,11 @@ def _loss(loss_type: str, smoothing: float) -> dict[str, Any]:
         return {"loss_type": [loss_type], "label_smoothing": smoothing}
     weights = [2 * (1 - smoothing), -(1 - 2 * smoothing)]
     return {"loss_type": ["sigmoid", "robust"], "loss_weights": weights, "label_smoothing": smoothing}
+
+
+def _chosen(args: dict[str, Any], beta: float, loss_type: str, smoothing: float) -> dict[str, Any]:
+    """TRL's settings: ``args`` over ours, where cDPO's weights follow the smoothing that counts in the end."""
+    return {"beta": beta, **_loss(loss_type, args.get("label_smoothing", smoothing)), **args}
 
 
 async def dpo(
@@ -90,7 +99,7 @@ async def dpo(
         StageError: the training process failed.
     """
     return await train(
-        METHOD, data, out, base=base, args={"beta": beta, **_loss(loss_type, label_smoothing), **args},
-        peft=peft, eval_share=eval_share, chat_template=chat_template, accelerate=accelerate,
-        keep_checkpoints=keep_checkpoints, rng=rng,
+        METHOD, data, out, base=base, args=_chosen(args, beta, loss_type, label_smoothing), peft=peft,
+        eval_share=eval_share, chat_template=chat_template, accelerate=accelerate, keep_checkpoints=keep_checkpoints,
+        rng=rng,
     )  # fmt: skip

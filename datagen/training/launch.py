@@ -194,7 +194,8 @@ def _result(out: Path, code: int) -> dict[str, Any]:
 
 
 def _metrics(out: Path, result: dict[str, Any], written: Written) -> dict[str, Any]:
-    entries = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    log = out / "metrics.jsonl"
+    entries = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
     metrics: dict[str, Any] = {"train_loss": mean_loss(entries), "steps": result["steps"]}
     metrics |= {"tokens": max((entry.get("tokens", 0) for entry in entries), default=0)}
     metrics |= {"tokens_per_s": round(metrics["tokens"] / max(entries[-1]["seconds"], 1e-9)) if entries else 0}

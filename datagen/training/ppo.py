@@ -18,7 +18,7 @@ import msgspec
 from datagen.errors import ConfigError
 from datagen.llm.client import LLM
 from datagen.llm.models import resolve
-from datagen.stage import ModelName, PromptName, Rows
+from datagen.stage import FunctionName, ModelName, PromptName, Rows
 from datagen.training.launch import train
 from datagen.training.method import Hardware, Method
 from datagen.training.rewards import check_rewards, grader
@@ -30,7 +30,10 @@ _OURS = {
     "num_iterations": "ppo_epochs",
     "epsilon": "clip",
     "epsilon_high": "clip",
+    "num_generations_eval": "samples",
     "normalize_advantages": "nothing: PPO whitens its advantages",
+    "router_aux_loss_coef": "nothing: a mixture of experts gets no load-balancing loss",
+    "pad_to_multiple_of": "nothing: rows are padded to the longest",
 }
 
 _LIMITS = {"samples": (1, math.inf), "ppo_epochs": (1, math.inf), "beta": (0, math.inf), "clip": (0, math.inf),
@@ -68,7 +71,7 @@ async def ppo(
     base: ModelName,
     rng: random.Random,
     reward: ModelName | None = None,
-    oracle: str = "",
+    oracle: FunctionName = FunctionName(""),
     judge: LLM | None = None,
     rubric: PromptName = PromptName("grade/accuracy"),
     samples: int = 1,

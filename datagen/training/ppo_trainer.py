@@ -49,6 +49,8 @@ def make(spec: dict[str, Any], **common: Any) -> PPOTrainer:
     args = common["args"]
     # RLOOConfig insists on two samples a prompt, for its baseline; PPO's is the value model.
     args.num_generations = args.num_generations_eval = chosen.samples
+    # The value model's weights do not go through the policy's forward pass, where DDP would look for them.
+    args.ddp_find_unused_parameters = False
     if args.generation_batch_size % chosen.samples:
         raise ConfigError(f"samples: {chosen.samples} do not divide a batch of {args.generation_batch_size}")
     if "logging_steps" not in spec["args"]:  # a line for each round: without new samples there is no reward to log
@@ -120,7 +122,10 @@ class PPOTrainer(RLOOTrainer):  # type: ignore[misc]
         prompt_ids, answer_ids, answers = self._generate(prompts)
         batch = self._padded(prompt_ids, answer_ids)
         scores = self._scores(inputs, prompts, answers, answer_ids)
-        mask = batch["completion_mask"].bool() & ~scores.isnan().unsqueeze(1)
+        counts = ~scores.isnan()
+        if self.mask_truncated_completions:
+            counts &= self._ended(answer_ids)
+        mask = batch["completion_mask"].bool() & counts.unsqueeze(1)
         with torch.no_grad():
             old, values = self._log_probs(self.model, batch), self._values(batch)
             log_ratio = old - self._reference(batch) if self.beta else torch.zeros_like(old)
@@ -173,10 +178,13 @@ class PPOTrainer(RLOOTrainer):  # type: ignore[misc]
         scores: Tensor = (each * self.reward_weights.to(each.device)).nansum(dim=1)
         if self.reward_clip_range:
             scores = scores.clamp(*self.reward_clip_range)
-        unended = torch.tensor([ids[-1] not in self.eos_token_ids for ids in answer_ids], device=each.device)
-        scores = scores.nan_to_num() - self.chosen.missing_eos_penalty * unended
+        scores = scores - self.chosen.missing_eos_penalty * ~self._ended(answer_ids)
         known: Tensor = scores.masked_fill(each.isnan().all(dim=1), torch.nan)
         return known
+
+    def _ended(self, answer_ids: list[list[int]]) -> Tensor:
+        """Whether each answer came to its end. Shape: (batch,)"""
+        return torch.tensor([ids[-1] in self.eos_token_ids for ids in answer_ids], device=self.accelerator.device)
 
     def _log_probs_and_entropies(self, model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         found = self._get_per_token_logps_and_entropies(
@@ -209,7 +217,8 @@ class PPOTrainer(RLOOTrainer):  # type: ignore[misc]
 
     def _pretraining_loss(self, model: Any) -> Tensor:
         """Mean negative log-likelihood on a batch of pretraining text, the same after a resume."""
-        where = f"{self.args.seed} {self.state.global_step} {self._step} {self.accelerator.process_index}"
+        part = self._step % self.args.gradient_accumulation_steps  # TRL's own count begins anew after a resume
+        where = f"{self.args.seed} {self.state.global_step} {part} {self.accelerator.process_index}"
         rows = random.Random(where).choices(self.pretrain, k=self.args.per_device_train_batch_size)
         ids = pad_sequence(rows, batch_first=True, padding_value=self._tokenizer.pad_token_id)
         seen = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from datagen.llm.client import LLM
 from datagen.llm.models import resolve
-from datagen.stage import ModelName, PromptName, Rows
+from datagen.stage import FunctionName, ModelName, PromptName, Rows
 from datagen.training.launch import train
 from datagen.training.method import Method
 from datagen.training.rewards import check_rewards, grader
@@ -34,7 +34,7 @@ async def rloo(
     base: ModelName,
     rng: random.Random,
     reward: ModelName | None = None,
-    oracle: str = "",
+    oracle: FunctionName = FunctionName(""),
     judge: LLM | None = None,
     rubric: PromptName = PromptName("grade/accuracy"),
     samples: int = 4,

@@ -7,10 +7,12 @@ import pytest
 import toy
 import yaml
 
-from datagen import config
+from datagen import config, runner
 from datagen.cli import main
-from datagen.errors import StageError
+from datagen.errors import ConfigError, StageError
 from datagen.estimate import Estimate, estimate
+from datagen.llm.journal_tools import spending
+from datagen.preview import preview
 
 
 def estimates(
@@ -47,6 +49,39 @@ def test_what_an_estimate_asked_is_not_paid_for_again_and_leaves_nothing_behind(
     assert (tmp_path / "requests").read_text().splitlines() == asked
     assert again["answers"].prompt_tokens == 20
     assert (again["answers"].seconds, again["seeds"].seconds) == (None, None)
+
+
+def test_of_a_stage_that_was_split_only_the_part_counts_that_is_read(tmp_path: Path) -> None:
+    document = toy.pipeline(log="", n=1000)
+    document["stages"] = {
+        "seeds": {"use": "toy:numbers", "n": 1000},
+        "parts": {"use": "mixtures.split", "test": 0.2, "threshold": None},
+        "answers": {"use": "toy:answer", "llm": "teacher", "from": "parts.test"},
+    }
+    found = {one.stage: one for one in estimate(config.build(document), 100, root=tmp_path)}
+    assert found["parts"].rows == 1000
+    assert found["answers"].calls == pytest.approx(200)
+
+
+def test_a_stage_of_several_llms_costs_what_each_of_them_was_asked(tmp_path: Path) -> None:
+    price = {"input": 1000, "output": 2000}
+    both = {
+        "llms.teacher.price": price,
+        "llms.free": {"use": "toy:backend", "price": {"input": 0, "output": 0}},
+        "llms.team": {"use": "fallback", "of": ["teacher", "free"]},
+        "stages.answers.llm": "team",
+    }
+    assert estimates(tmp_path, both)["answers"].usd == pytest.approx(20 * 0.003)
+    assert estimates(tmp_path, both)["answers"].usd == pytest.approx(20 * 0.003)  # the journal's are not free
+    assert estimates(tmp_path, {**both, "llms.free.price": None})["answers"].usd is None
+
+
+def test_what_an_estimate_and_a_preview_spend_is_of_the_pipelines_own_budget(tmp_path: Path) -> None:
+    estimates(tmp_path)
+    pipeline = config.build(toy.pipeline(log=str(tmp_path / "requests")), {"seed": 1, "budget": {"calls": 20}})
+    with pytest.raises(ConfigError, match=r"spent .* 20 calls"):
+        runner.run(preview(pipeline, 10), root=tmp_path / "runs")
+    assert {run for run, *_ in spending(tmp_path / "runs" / "journal.sqlite")} == {pipeline.name}
 
 
 def test_time_is_that_of_the_calls_over_what_goes_at_once(tmp_path: Path) -> None:

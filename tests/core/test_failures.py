@@ -14,7 +14,20 @@ from datagen.runner import Outcome
 FAIL = {"llms.teacher.fail": "Say 7"}
 
 
-@pytest.mark.parametrize("reason", ["a:truncated", "a:unparsed", "a:http_429", "a:timeout", "a:refused", "a:empty"])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "a:truncated",
+        "a:unparsed",
+        "a:http_429",
+        "a:timeout",
+        "a:refused",
+        "a:empty",
+        "a:answer_truncated",
+        "a:bad_response",
+        "a:chat_template",
+    ],
+)
 def test_what_an_llm_failed_to_give_is_a_failure(reason: str) -> None:
     assert is_failure(instruction("x").drop(reason))
 

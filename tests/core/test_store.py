@@ -84,6 +84,23 @@ def test_the_code_of_a_stage_is_part_of_its_key(tmp_path: Path, monkeypatch: pyt
     assert Store(tmp_path, pipeline).path(pipeline.nodes[0]) != before
 
 
+def test_the_code_of_an_oracle_is_part_of_the_key_and_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    code = tmp_path / "my_oracle.py"
+    code.write_text("raise SystemExit\n")
+    stages = {
+        "a": {"use": "toy:numbers"},
+        "b": {"use": "evaluation.data_accuracy", "from": ["a"], "oracle": "my_oracle:check"},
+    }
+    pipeline = config.build({"name": "x", "stages": stages})
+    before = [Store(tmp_path, pipeline).path(node) for node in pipeline.nodes]
+    code.write_text(code.read_text() + "# changed\n")
+    after = [Store(tmp_path, pipeline).path(node) for node in pipeline.nodes]
+    assert (before[0] == after[0], before[1] == after[1]) == (True, False)
+
+
 def test_checking_leaves_nothing_behind(tmp_path: Path) -> None:
     keys(tmp_path)
     assert list(tmp_path.iterdir()) == []

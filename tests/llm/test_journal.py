@@ -80,6 +80,12 @@ async def test_a_caller_that_is_gone_does_not_stop_the_writer(journal: Journal) 
     assert journal.get(b"gone") == REPLY
 
 
+async def test_a_number_too_large_for_the_file_fails_its_call_and_not_the_writer(journal: Journal) -> None:
+    with pytest.raises(StageError, match="too large"):
+        await asyncio.wait_for(journal.put(b"k", Reply("x", usage=Usage(2**64, 1)), model="m"), 10)
+    assert await asyncio.wait_for(journal.put(b"next", REPLY, model="m"), 10) == REPLY
+
+
 def test_an_event_loop_that_is_gone_does_not_stop_the_writer(journal: Journal) -> None:
     async def start() -> None:
         gone = asyncio.ensure_future(journal.put(b"gone", REPLY, model="m"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from email.utils import formatdate
@@ -10,6 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import unused_port
 
+from datagen import config
 from datagen.errors import ConfigError, LLMError, ServerGone
 from datagen.llm import openai as module
 from datagen.llm.base import Sampling, TokenLogprob, Usage
@@ -117,6 +119,30 @@ async def test_text_usage_finish_reason_and_logprobs_are_read(server: FakeServer
     assert reply.logprobs == (TokenLogprob("hi", -0.5, {"ho": -1.0}),)
 
 
+@pytest.mark.parametrize(("given", "read"), [(10**30, 0), (-5, 0), (None, 0), (7, 7)])
+async def test_a_count_that_can_be_none_is_no_count(
+    server: FakeServer, backend: Open, given: int | None, read: int
+) -> None:
+    usage = {"prompt_tokens": given, "completion_tokens": 2}
+    server.plan = first(web.json_response(completion("hi") | {"usage": usage}))
+    assert (await backend().chat(ask("q"), Sampling())).usage == Usage(read, 2)
+
+
+async def test_a_reply_with_infinities_can_be_stored_and_read_again(
+    server: FakeServer, backend: Open, journal: Journal
+) -> None:
+    tops = [{"token": "ho", "logprob": -math.inf}]
+    good, bad = completion("hi"), completion("ho")
+    good["choices"][0]["logprobs"] = {"content": [{"token": "hi", "logprob": -0.5, "top_logprobs": tops}]}
+    bad["choices"][0]["logprobs"] = {"content": [{"token": "hi", "logprob": math.nan, "top_logprobs": tops}]}
+    server.plan = lambda number: web.json_response((bad, good)[number])
+    llm = LLM(backend(), journal)
+    reply = await llm.chat(ask("q"), Sampling(logprobs=1))
+    assert reply.logprobs == (TokenLogprob("hi", -0.5, {"ho": -9999.0}),)
+    assert await llm.chat(ask("q"), Sampling(logprobs=1)) == reply
+    assert (len(server.bodies), llm.stats.replayed) == (2, 1)
+
+
 async def test_a_refusal_is_told_from_an_answer(server: FakeServer, backend: Open) -> None:
     body = completion("", refusal="I cannot")
     body["choices"][0]["message"]["content"] = None
@@ -157,12 +183,12 @@ async def test_a_dropped_connection_is_tried_again(server: FakeServer, backend: 
 async def test_the_reason_of_a_lasting_failure_is_typed(
     server: FakeServer, backend: Open, response: web.Response | str, reason: str
 ) -> None:
-    llm = backend(max_attempts=2, timeout_s=0.1)
+    llm = backend(max_attempts=2, timeout_s=0.2 if response == "hang" else 30.0)
     await llm.chat(ask("works"), Sampling())
-    server.plan = first(response, times=99)
+    before, server.plan = len(server.bodies), first(response, times=99)
     with pytest.raises(LLMError) as caught:
         await llm.chat(ask("q"), Sampling())
-    assert (caught.value.reason, caught.value.attempts, len(server.bodies)) == (reason, 2, 3)
+    assert (caught.value.reason, caught.value.attempts, len(server.bodies) - before) == (reason, 2, 2)
     assert bool(caught.value.raw) == (reason not in ("connection", "timeout"))
 
 
@@ -265,6 +291,38 @@ async def test_no_error_shows_a_key_that_the_server_echoes(
     with pytest.raises(LLMError, match=r"bad header \*\*\*"):
         await backend(headers={"api-key": "$AZURE"}).chat(ask("q"), Sampling())
     assert server.headers[0]["api-key"] == "sk-azure"
+
+
+async def test_a_key_that_no_header_can_hold_is_told_without_it(
+    server: FakeServer, backend: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-secret\n")
+    await backend(api_key_env="MY_KEY").chat(ask("q"), Sampling())
+    assert server.headers[0]["Authorization"] == "Bearer sk-secret"
+    monkeypatch.setenv("MY_KEY", "sk-\nsecret")
+    with pytest.raises(ConfigError, match="MY_KEY: holds a line break") as caught:
+        backend(api_key_env="MY_KEY")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["Authorization", "api-key", "X-API-Key", "Cookie", "X-Auth-Token"])
+def test_a_key_in_the_file_is_refused_before_the_file_is_saved(name: str) -> None:
+    teacher = {"use": "openai", "model": "m", "base_url": "http://a/v1", "headers": {name: "Bearer sk-secret"}}
+    document = {"llms": {"teacher": teacher}, "stages": {"seeds": {"use": "toy:numbers"}}}
+    with pytest.raises(ConfigError, match=rf"llms.teacher: headers.{name}: a key does not go into a file") as caught:
+        config.build(document)
+    assert "sk-secret" not in str(caught.value)
+    config.build(document, {"llms.teacher.headers": {name: "$KEY", "X-Team": "blue"}})
+
+
+async def test_a_key_is_hidden_also_where_its_scheme_is_not_echoed(
+    server: FakeServer, backend: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTH", "Bearer sk-secret")
+    server.plan = first(refusal(400, "bad key sk-secret"))
+    with pytest.raises(LLMError, match=r"bad key \*\*\*") as caught:
+        await backend(headers={"Authorization": "$AUTH"}).chat(ask("q"), Sampling())
+    assert "sk-secret" not in caught.value.raw
 
 
 async def test_an_unknown_model_or_path_says_so_at_once(server: FakeServer, backend: Open) -> None:
@@ -381,5 +439,5 @@ def test_a_malformed_address_is_an_error_at_once(url: str) -> None:
 
 
 def test_the_identity_is_address_model_and_extra_body() -> None:
-    one = openai(model="m", base_url="http://a/v1/", extra_body={"x": 1}, headers={"api-key": "k"}, concurrency=3)
+    one = openai(model="m", base_url="http://a/v1/", extra_body={"x": 1}, headers={"X-Team": "k"}, concurrency=3)
     assert one.identity == {"base_url": "http://a/v1", "model": "m", "extra_body": {"x": 1}}

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from datagen.errors import ConfigError
-from datagen.training.dpo import _loss, _losses, check
+from datagen.training.dpo import _chosen, _loss, _losses, check
 
 
 def given(**changed: Any) -> dict[str, Any]:
@@ -28,6 +28,8 @@ def test_every_loss_of_trl_is_offered_and_ours() -> None:
         ({"label_smoothing": 0.1}, "sigmoid ignores label_smoothing; use .*cdpo"),
         ({"args": {"label_smoothing": 0.1}}, "sigmoid ignores"),
         ({"loss_type": "cdpo"}, "cdpo needs label_smoothing"),
+        ({"loss_type": "cdpo", "args": {"loss_type": ["sigmoid"]}, "label_smoothing": 0.1}, "args.loss_type: cdpo is"),
+        ({"loss_type": "cdpo", "args": {"loss_weights": [1]}, "label_smoothing": 0.1}, "args.loss_weights: cdpo is"),
         ({"loss_type": "exo_pair"}, "exo_pair needs label_smoothing"),
         ({"loss_type": "robust", "label_smoothing": 0.5}, "below 0.5"),
     ],
@@ -45,3 +47,10 @@ def test_cdpo_is_the_smoothed_loss_of_its_definition(z: float, smoothing: float)
     weights = _loss("cdpo", smoothing)["loss_weights"]
     combined = weights[0] * right + weights[1] * robust
     assert combined == pytest.approx((1 - smoothing) * right + smoothing * flipped, abs=1e-9)
+
+
+def test_cdpos_weights_follow_the_smoothing_that_counts() -> None:
+    for args, smoothing in (({}, 0.1), ({"label_smoothing": 0.1}, 0.0), ({"label_smoothing": 0.1}, 0.3)):
+        chosen = _chosen(args, 0.5, "cdpo", smoothing)
+        assert (chosen["label_smoothing"], chosen["beta"]) == (0.1, 0.5)
+        assert chosen["loss_weights"] == pytest.approx([1.8, -0.8])

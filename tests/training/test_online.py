@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -58,7 +61,12 @@ def test_without_a_reward_there_is_nothing_to_learn_from(name: str) -> None:
 
 
 def test_what_ppo_has_a_name_of_its_own_for_is_not_set_twice() -> None:
-    for name, ours in (("num_generations", "samples"), ("num_iterations", "ppo_epochs"), ("epsilon", "clip")):
+    for name, ours in (
+        ("num_generations", "samples"),
+        ("num_iterations", "ppo_epochs"),
+        ("epsilon", "clip"),
+        ("num_generations_eval", "samples"),
+    ):
         with pytest.raises(ConfigError, match=rf"args\.{name}: use {ours}"):
             ppo.check({"args": {name: 2}, "oracle": "has_letter:check", "reward": None, "judge": None})
     for name, value in (("samples", 0), ("lam", 1.5), ("clip", -0.1)):
@@ -82,6 +90,29 @@ def test_the_reward_rises_and_the_log_tells_what_it_cost(
     assert all({"reward", "kl", "entropy", "tokens", "tokens_per_s"} <= entry.keys() for entry in entries)
     assert ("eval_reward" in metrics) == ("eval_share" in options)
     assert (tmp_path / "model" / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_answers_that_were_cut_teach_nothing_where_that_is_wanted(tiny_llama: Path, tmp_path: Path) -> None:
+    args = {**QUICK, "max_completion_length": 1, "num_train_epochs": 1, "mask_truncated_completions": True}
+    run("ppo", tmp_path, tiny_llama, oracle="has_letter:check", args=args, missing_eos_penalty=1.0)
+    cut = [entry for entry in log(tmp_path) if entry.get("completions/clipped_ratio") == 1]
+    assert cut
+    assert all(entry["value_loss"] == entry["policy_loss"] == 0 for entry in cut)
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_policy(tiny_llama: Path, tmp_path: Path) -> None:
+    options = {"oracle": "has_letter:check", "pretrain": PROMPTS, "args": {**QUICK, "num_train_epochs": 1}}
+    alone = run("ppo", tmp_path, tiny_llama, **options)
+    (tmp_path / "result.json").unlink()
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    worker = [*launch, "-m", "datagen.training.worker", str(tmp_path / "spec.json")]
+    with subprocess.Popen(worker, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert "ready only once" not in process.stderr.read().decode(errors="replace")
+    assert process.returncode == 0
+    assert json.loads((tmp_path / "result.json").read_text())["steps"] * 2 == alone["steps"]
 
 
 @pytest.mark.slow
@@ -130,6 +161,30 @@ def test_a_killed_ppo_goes_on_with_the_value_model_it_had(
     assert entries[0]["ptx_loss"] > entries[-1]["ptx_loss"] > 0
     weights = load_file(out / "model" / "model.safetensors")
     assert not [name for name in weights if "value" in name or "lora" in name]
+
+
+@pytest.mark.slow
+def test_the_pretraining_text_of_a_step_is_the_same_after_a_resume() -> None:
+    import torch
+
+    from datagen.training.ppo_trainer import PPOTrainer
+
+    def drawn(micro_step: int) -> list[Any]:
+        found: list[Any] = []
+        trainer = SimpleNamespace(
+            args=SimpleNamespace(seed=0, gradient_accumulation_steps=2, per_device_train_batch_size=4),
+            state=SimpleNamespace(global_step=7),
+            accelerator=SimpleNamespace(process_index=0, device="cpu"),
+            pretrain=[torch.tensor([n]) for n in range(100)],
+            _tokenizer=SimpleNamespace(pad_token_id=0),
+            _step=micro_step,
+        )
+        PPOTrainer._pretraining_loss(  # type: ignore[arg-type]
+            trainer, lambda input_ids, **_: found.append(input_ids.tolist()) or SimpleNamespace(loss=0.0)
+        )
+        return found
+
+    assert drawn(14) == drawn(0) != drawn(15) == drawn(1)
 
 
 def value_weights(checkpoint: Path) -> dict[str, Any]:
