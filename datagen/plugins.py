@@ -13,6 +13,7 @@ import importlib
 import importlib.metadata
 import inspect
 import random
+import re
 import sys
 import types
 import typing
@@ -53,7 +54,8 @@ class Parameter:
         if self.kind != "value":
             return self.kind
         text = getattr(self.annotation, "__name__", "") if isinstance(self.annotation, type) else ""
-        return text or str(self.annotation).replace("typing.", "").replace("NoneType", "None")
+        written = str(self.annotation).replace("typing.", "").replace("NoneType", "None")
+        return text or re.sub(r"tuple\[(.+?), \.\.\.\]", r"list[\1]", written)
 
 
 @dataclass(frozen=True)
