@@ -67,7 +67,7 @@ def test_mistakes_are_found_before_any_work(tmp_path: Path) -> None:
         config.build(pipeline(use="filters.keywords"))
     with pytest.raises(ConfigError, match=r"drop: 'paper': .*it takes list\[str\]$"):
         config.build(pipeline(use="filters.keywords", drop="paper"))
-    with pytest.raises(ConfigError, match="no LLM 'teacher'; there are: none .*--llm NAME"):
+    with pytest.raises(ConfigError, match=r"no LLM 'teacher'; there are: none .*--llm NAME"):
         config.build(pipeline(use="filters.grade", llm="teacher"))
     with pytest.raises(ConfigError, match="need a tokenizer"):
         config.build(pipeline(use="filters.length", max_tokens=3))
