@@ -231,7 +231,12 @@ async def test_the_same_seed_gives_the_same_records(llm: Open) -> None:
 
 def test_a_request_that_would_show_nothing_is_refused() -> None:
     stage = load_stage("generators.self_instruct")
-    defaults = {name: parameter.default for name, parameter in stage.parameters.items()}
+    defaults = {name: parameter.default for name, parameter in stage.parameters.items()} | {"count": 1}
     with pytest.raises(ConfigError, match="a request must show some"):
         check({**defaults, "human_examples": 0, "machine_examples": 0})
     check(defaults)
+    for name in ("count", "prompts_per_round", "max_instances", "max_idle_rounds"):
+        with pytest.raises(ConfigError, match=f"{name}: 0 is not 1 or more"):
+            check({**defaults, name: 0})
+    with pytest.raises(ConfigError, match="at most 1, not 7"):
+        check({**defaults, "novelty": 7})
