@@ -121,7 +121,7 @@ def list_stages(options: argparse.Namespace) -> int:
 
 
 def _print_stage(stage: Stage) -> None:
-    print(f"{stage.name}: {stage.summary}")
+    print(f"{stage.name}: {stage.summary}\n\n{stage.details}\n")
     for parameter in stage.parameters.values():
         if parameter.kind != "rng":
             default = "required" if parameter.required else f"default {parameter.default!r}"

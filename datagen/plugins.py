@@ -13,6 +13,7 @@ import importlib
 import importlib.metadata
 import inspect
 import random
+import re
 import sys
 import types
 import typing
@@ -53,7 +54,8 @@ class Parameter:
         if self.kind != "value":
             return self.kind
         text = getattr(self.annotation, "__name__", "") if isinstance(self.annotation, type) else ""
-        return text or str(self.annotation).replace("typing.", "").replace("NoneType", "None")
+        written = str(self.annotation).replace("typing.", "").replace("NoneType", "None")
+        return text or re.sub(r"tuple\[(.+?), \.\.\.\]", r"list[\1]", written)
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,15 @@ class Stage:
 
     @property
     def summary(self) -> str:
-        """The first line of the docstring."""
-        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+        """What it is for, in a line: the first of its file, or where the file holds more than it, of the function."""
+        module = sys.modules[self.function.__module__]
+        of_file = module.__name__.rpartition(".")[2] == self.method
+        return (inspect.getdoc(module if of_file else self.function) or "").partition("\n")[0]
+
+    @property
+    def details(self) -> str:
+        """What it gives back, and what its settings mean: the docstring."""
+        return inspect.getdoc(self.function) or ""
 
 
 @functools.cache

@@ -87,7 +87,9 @@ def locate(name: str, pack: str = "") -> Path:
             return candidate
     if pack and not any(root.is_dir() for root in folders):
         raise ConfigError(f"prompts: {pack}: neither a folder nor a pack that ships with datagen")
-    raise ConfigError(f"prompt {name}: not found as {shipped / name}.j2")
+    beside = sorted({path.stem for root in [*folders, shipped] for path in (root / name).parent.glob("*.j2")})
+    there = f"; there are: {', '.join(beside)}" if beside else ""
+    raise ConfigError(f"prompt {name}: not found as {shipped / name}.j2{there}")
 
 
 def load(name: str, pack: str = "") -> Prompt:

@@ -69,7 +69,8 @@ class References:
         if name not in self.llms:
             known = [*self.llms, *(node.name for node in self.nodes.values() if node.stage.shape == "job")]
             hint = nearest(name, known) or self._below(name)
-            raise ConfigError(f"{where}: no LLM {value!r}{hint}; there are: {', '.join(known) or 'none (add llms:)'}")
+            there = ", ".join(known) or "none (add llms:, or --llm NAME=... on the command line)"
+            raise ConfigError(f"{where}: no LLM {value!r}{hint}; there are: {there}")
         for member in self.llms[name].members:
             self.llm(where, member)
         if not self.llms[name].members:

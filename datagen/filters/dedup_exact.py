@@ -1,4 +1,4 @@
-"""Exact duplicates after normalisation: case, whitespace and punctuation do not count, numbers and operators do."""
+"""Drop exact duplicates, normalised: case, whitespace and punctuation do not count, numbers and operators do."""
 
 from __future__ import annotations
 

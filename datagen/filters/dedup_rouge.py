@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from datagen.filters.duplicates import Keep, novel, preferring
 from datagen.record import Record
@@ -41,6 +41,11 @@ def dedup_rouge(
         return novel(rows, pool, reason="dedup_rouge:similar", scope=scope, against=against or ())
 
     return preferring(records, keep, first_stays)
+
+
+def check(arguments: dict[str, Any]) -> None:
+    """Raises ``ConfigError`` for a threshold that no similarity can have."""
+    rouge.NoveltyPool(arguments["threshold"])
 
 
 @dataclass

@@ -14,7 +14,9 @@ from datagen.text.words import Scope, scoped
 
 
 def check(arguments: dict[str, Any]) -> None:
-    """Raises ``ConfigError`` for a code that no row can have, and where pycld2 is not installed."""
+    """Raises ``ConfigError`` for a code or share that no row can have, and where pycld2 is not installed."""
+    if not 0 <= arguments["min_share"] <= 1:
+        raise ConfigError(f"language: min_share: {arguments['min_share']} is no share of a text, from 0 to 1")
     if unknown := sorted(set(arguments["keep"] or ()) - known_languages()):
         raise ConfigError(f"language: keep: no language {unknown[0]!r}; ISO 639-1 codes are meant, such as en, de, zh")
 
@@ -33,7 +35,7 @@ def language(
     the text is ``mixed``. A text without prose, such as a sum, or too short for CLD2 to name, stays unless told; one
     too short to be certain about stays if it may be in a wanted language. Raises ``ConfigError``.
     """
-    check({"keep": keep})
+    check({"keep": keep, "min_share": min_share})
     for record in records:
         text = scoped(record, of)
         found = identify(text, keep or ())

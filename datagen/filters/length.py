@@ -1,4 +1,4 @@
-"""Length in words, characters and tokens."""
+"""Drop texts that are too short or too long, in words, characters or tokens."""
 
 from __future__ import annotations
 

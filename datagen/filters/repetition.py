@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
+from datagen.errors import ConfigError
 from datagen.record import Record
 from datagen.text.rules import Repetition
 from datagen.text.words import Scope
+
+
+def check(arguments: dict[str, Any]) -> None:
+    """Raises ``ConfigError`` for an n-gram without words, or a share that is none."""
+    try:
+        Repetition(**arguments)
+    except ValueError as error:
+        raise ConfigError(f"repetition: {error}") from error
 
 
 def repetition(

@@ -5,9 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from datagen.errors import ConfigError
 from datagen.llm.client import LLM
 from datagen.record import Answer, Record
 from datagen.stage import PromptName
+
+
+def check(arguments: dict[str, Any]) -> None:
+    """Raises ``ConfigError`` where no answer is asked for."""
+    if arguments["samples"] < 1:
+        raise ConfigError(f"answer: samples: {arguments['samples']} is not 1 or more")
 
 
 async def answer(

@@ -22,7 +22,7 @@ from datagen.record import Answer, Message, Record
 from datagen.text.formats import joined
 from datagen.text.parsing import DECISIONS, INSTANCES, Instance, choose
 from datagen.text.task_blocks import CLASSES
-from datagen.text.tasks import instance_flaws
+from datagen.text.tasks import asked_part, instance_flaws
 
 
 class Solved(NamedTuple):
@@ -82,8 +82,9 @@ class Solving:
             return [task]
         if isinstance(reply, LLMError):
             return [task.drop(f"self_instruct:{reply.reason}", **reply.evidence)]
-        found = parse(reply.text)
-        flaws = instance_flaws(found, truncated=reply.finish_reason == "length")
+        part = asked_part(reply.text, task.instruction)
+        found = parse(part)
+        flaws = instance_flaws(found, truncated=reply.finish_reason == "length" and reply.text.endswith(part))
         good = [at for at, why in enumerate(flaws) if not why]
         chosen = set(rng.sample(good, self.most) if len(good) > self.most else good)
         if not found:

@@ -23,7 +23,7 @@ from datagen.text.parsing import choose
 from datagen.text.words import normal
 
 _END = "[END]"
-_ASSISTANT_SPEAKS = re.compile(r"\bas an ai\b|\bhow (?:can|may) i (?:help|assist)\b", re.I)
+_ASSISTANT_SPEAKS = re.compile(r"\bas an ai(?: \w+){0,5}, i\b|\bhow (?:can|may) i (?:help|assist) you\b", re.I)
 
 
 def check(arguments: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from datagen.generators.proposals import Proposing, Style
 from datagen.llm.client import LLM
 from datagen.record import Record
 from datagen.stage import PromptName
+from datagen.text.rouge import NoveltyPool
 from datagen.text.tasks import TaskPool
 
 logger = logging.getLogger("datagen")
@@ -31,7 +32,11 @@ _EXAMPLES: dict[Style, tuple[int, int]] = {"self_instruct": (6, 2), "alpaca": (3
 
 
 def check(arguments: dict[str, Any]) -> None:
-    """Raises ``ConfigError`` for requests that could show no example."""
+    """Raises ``ConfigError`` for requests that could show no example, and for numbers that would make nothing."""
+    for name in ("count", "prompts_per_round", "max_instances", "max_idle_rounds"):
+        if arguments[name] < 1:
+            raise ConfigError(f"self_instruct: {name}: {arguments[name]} is not 1 or more")
+    NoveltyPool(arguments["novelty"])
     human, machine = _examples(arguments["style"], arguments["human_examples"], arguments["machine_examples"])
     if human < 0 or machine < 0 or human + machine == 0:
         raise ConfigError(f"self_instruct: {human} human and {machine} machine examples: a request must show some")

@@ -34,6 +34,8 @@ def check(arguments: dict[str, Any]) -> None:
             raise ConfigError(f"blend: {name}: {number} is negative")
     if any(not 0 <= weight < float("inf") for weight in (arguments["shares"] or {}).values()):
         raise ConfigError("blend: shares: must be numbers that are not negative")
+    if arguments["shares"] and not any(arguments["shares"].values()):
+        raise ConfigError("blend: shares: all are 0; at least one source must give rows")
     if arguments["temperature"] is not None and not arguments["temperature"] > 0:
         raise ConfigError(f"blend: temperature: {arguments['temperature']} is not above 0")
 

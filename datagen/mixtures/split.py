@@ -15,6 +15,15 @@ from datagen.text.words import Scope, normal, scoped, words
 logger = logging.getLogger("datagen")
 
 
+def check(arguments: dict[str, Any]) -> None:
+    """Raises ``ConfigError`` for a test part that cannot be, and a similarity that no two rows can have."""
+    test, threshold = arguments["test"], arguments["threshold"]
+    if not test >= 0 or (test >= 1 and test % 1 != 0):
+        raise ConfigError(f"split: test: {test} is neither a share below 1 nor a number of rows")
+    if threshold is not None:
+        NoveltyPool(threshold)
+
+
 def split(
     records: Iterable[Record],
     *,
@@ -31,9 +40,8 @@ def split(
     document, a seed task), are chained into clusters, and a cluster stays whole; so the test part may come out smaller
     than asked, which the log then says.
     """
+    check({"test": test, "threshold": threshold})
     held = list(records)
-    if test < 0 or (test >= 1 and test != int(test)):
-        raise ConfigError(f"split: test: {test} is neither a share below 1 nor a number of rows")
     wanted = round(test * len(held)) if test < 1 else min(int(test), len(held))
     groups = [record.labels.get(together) for record in held] if together else []
     if together and held and all(group is None for group in groups):

@@ -115,6 +115,13 @@ class Repetition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     min_words: int = 30
     repeated_list: bool = True
 
+    def __post_init__(self) -> None:
+        if self.ngram < 1:
+            raise ValueError(f"ngram: an n-gram has at least 1 word, not {self.ngram}")
+        for name, share in (("max_ngram_share", self.max_ngram_share), ("max_line_share", self.max_line_share)):
+            if share is not None and not 0 <= share <= 1:
+                raise ValueError(f"{name}: {share} is no share from 0 to 1")
+
     def flaw(self, record: Record) -> Flaw | None:
         """``repeated_ngram`` or ``repeated_line`` with the most frequent and the share, or ``repeated_list``."""
         text = scoped(record, self.of)

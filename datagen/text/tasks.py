@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import NamedTuple
 
 from datagen.record import Record
@@ -16,6 +16,7 @@ from datagen.text.words import scoped
 _WORDS = "images?|graphs?|pictures?|files?|maps?|draw|plot|go to"
 SELF_INSTRUCT_BLOCKED = re.compile(rf"\b(?:{_WORDS})\b", re.I)
 ALPACA_BLOCKED = re.compile(rf"\b(?:{_WORDS}|video|audio|music|flowchart|diagram)\b", re.I)
+_FIELD = re.compile(r"[*#]{0,4} ?(?:Input|Output|Class label)\b[^:\n]{0,8}:")
 
 
 class Near(NamedTuple):
@@ -94,13 +95,17 @@ def instance_flaws(instances: Sequence[Instance], *, truncated: bool) -> list[st
     outputs: dict[str, str] = {}
     if any(input and outputs.setdefault(input, output) != output for input, output in instances):
         return ["contradiction"] * len(instances)
-    flaws = [_instance_flaw(instance, instances[:at]) for at, instance in enumerate(instances)]
+    seen: set[Instance] = set()
+    flaws = []
+    for instance in instances:
+        flaws.append(_instance_flaw(instance, seen))
+        seen.add(instance)
     if truncated and flaws:
         flaws[-1] = "truncated"
     return flaws
 
 
-def _instance_flaw(instance: Instance, earlier: Sequence[Instance]) -> str:
+def _instance_flaw(instance: Instance, earlier: Set[Instance]) -> str:
     if not instance.output:
         return "empty_output"
     if instance.input == instance.output:
@@ -108,3 +113,20 @@ def _instance_flaw(instance: Instance, earlier: Sequence[Instance]) -> str:
     if instance.input.endswith(":") or instance.output.endswith(":"):
         return "unfinished"
     return "duplicate_instance" if instance in earlier else ""
+
+
+def asked_part(reply: str, task: str) -> str:
+    """The part of a reply in the prompts' layout that solves ``task``.
+
+    A prompt that is echoed counts up to its ``Task:`` line with this task; and models that were asked for one task go
+    on to others: what follows a blank line, ``Task:`` and has fields of its own is not of this one. (The original cuts
+    at any ``Task:``, which a plan or a ticket may well hold.)
+    """
+    lines = reply.splitlines(keepends=True)
+    asked = [at for at, line in enumerate(lines) if line.strip() == f"Task: {task}"]
+    begin = asked[-1] + 1 if asked else 0
+    fields = [at for at in range(begin, len(lines)) if _FIELD.match(lines[at])]
+    for at in range(begin + 1, fields[-1] if fields else begin):
+        if lines[at].startswith("Task:") and not lines[at - 1].strip():
+            return "".join(lines[begin:at])
+    return "".join(lines[begin:])

@@ -127,7 +127,8 @@ def test_list_shows_all_stages_and_one_stages_arguments(capsys: pytest.CaptureFi
     assert main(["list", "self_instruct"]) == 0
     out = capsys.readouterr().out
     assert "count                int                      required" in out
-    assert "rng" not in out
+    assert "\n  rng " not in out
+    assert "Stops early, and says so, after ``max_idle_rounds``" in out
     assert main(["list", "lenght"]) == 2
     assert "did you mean 'filters.length'" in error_line(capsys)
 

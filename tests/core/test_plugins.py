@@ -34,7 +34,8 @@ def test_the_signature_tells_the_shape(name: str, shape: str, many: bool) -> Non
 
 def test_a_bare_name_will_do_where_it_is_unambiguous() -> None:
     assert load_stage("length") == load_stage("filters.length")
-    assert load_stage("length").summary.startswith("Records whose text")
+    assert load_stage("length").summary.startswith("Drop texts that are too short")
+    assert load_stage("length").details.startswith("Records whose text")
 
 
 @pytest.mark.parametrize(

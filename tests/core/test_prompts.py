@@ -100,7 +100,7 @@ def test_an_overlay_replaces_prompts_of_the_same_name_and_no_others(tmp_path: Pa
 
 
 def test_a_missing_prompt_or_pack_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="prompt answer/typo: not found"):
+    with pytest.raises(ConfigError, match=r"prompt answer/typo: not found as .*; there are: answer$"):
         prompts.load("answer/typo")
     with pytest.raises(ConfigError, match="prompts: tini: neither a folder nor a pack"):
         prompts.load("answer/typo", "tini")

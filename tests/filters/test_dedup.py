@@ -106,3 +106,5 @@ def test_rows_of_a_cluster_name_the_row_that_stayed() -> None:
 def test_impossible_settings_are_refused_before_any_work() -> None:
     with pytest.raises(ConfigError, match="at most 1"):
         load_stage("filters.dedup_ngram").check({"threshold": 2, "unit": "word", "ngram": 5})
+    with pytest.raises(ConfigError, match="at most 1, not 70"):
+        load_stage("filters.dedup_rouge").check({"threshold": 70})

@@ -52,3 +52,5 @@ def test_what_has_no_language_can_be_dropped_too() -> None:
 def test_a_language_that_no_row_can_have_is_refused() -> None:
     with pytest.raises(ConfigError, match="no language 'english'"):
         list(language([ENGLISH], keep=["english"]))
+    with pytest.raises(ConfigError, match="min_share: 80 is no share"):
+        list(language([ENGLISH], min_share=80))

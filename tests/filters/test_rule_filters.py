@@ -65,8 +65,16 @@ def test_mistakes_are_found_before_any_work(tmp_path: Path) -> None:
         config.build(pipeline(use="filters.rules"))
     with pytest.raises(ConfigError, match="name words to drop"):
         config.build(pipeline(use="filters.keywords"))
+    with pytest.raises(ConfigError, match=r"drop: 'paper': .*it takes list\[str\]$"):
+        config.build(pipeline(use="filters.keywords", drop="paper"))
+    with pytest.raises(ConfigError, match=r"no LLM 'teacher'; there are: none .*--llm NAME"):
+        config.build(pipeline(use="filters.grade", llm="teacher"))
     with pytest.raises(ConfigError, match="need a tokenizer"):
         config.build(pipeline(use="filters.length", max_tokens=3))
+    with pytest.raises(ConfigError, match="repetition: ngram: an n-gram has at least 1 word"):
+        config.build(pipeline(use="filters.repetition", ngram=0))
+    with pytest.raises(ConfigError, match="max_line_share: 50"):
+        config.build(pipeline(use="filters.rules", also=[{"rule": "repetition", "max_line_share": 50}]))
     (tmp_path / "bad.yaml").write_text("rules: [{rule: lenght}]")
     with pytest.raises(ConfigError, match="lenght"):
         config.build(pipeline(use="filters.rules", preset=str(tmp_path / "bad.yaml")))

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from datagen.generators.answer import answer
+import pytest
+
+from datagen.errors import ConfigError
+from datagen.generators.answer import answer, check
 from datagen.llm.base import Reply
 from datagen.llm.client import LLM
 from datagen.llm.scripted import Function
@@ -46,3 +49,8 @@ async def test_sampling_reaches_the_back_end(llm: Open) -> None:
     opened = llm(lambda messages, sampling, sample: str(sampling.temperature))
     (found,) = await answer(instruction("Q"), llm=opened, sampling={"temperature": 0.25})
     assert found.answer == "0.25"
+
+
+def test_asking_for_no_answer_is_the_user_s_mistake_and_not_the_model_s() -> None:
+    with pytest.raises(ConfigError, match="samples: 0 is not 1 or more"):
+        check({"samples": 0})

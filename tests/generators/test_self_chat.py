@@ -107,6 +107,7 @@ async def test_the_number_of_rounds_is_drawn_between_the_limits(llm: Open) -> No
         ("why is the sky BLUE", "user_repeats"),
         ("Great question! How can I help you further?", "user_answers"),
         ("As an AI, I have no wishes.", "user_answers"),
+        ("As an AI language model, I have no wishes.", "user_answers"),
         (LLMError("context_length", "full"), "context_length"),
     ],
 )
@@ -117,6 +118,12 @@ async def test_a_users_turn_that_is_none_ends_the_dialogue_after_its_last_answer
     assert not made.dropped
     assert spoken(made) == ["Why is the sky blue?", "Answer 0.", "Question 1?", "Answer 1."]
     assert (made.labels["rounds"], made.labels["stopped"]) == (2, stopped)
+
+
+@pytest.mark.parametrize("user", ["How can I help my dog calm down?", "As an AI, do you have feelings?"])
+async def test_a_human_may_ask_how_to_help_and_what_an_ai_feels(llm: Open, user: str) -> None:
+    made = await chat(llm(talking(user, after=2)), min_rounds=3, max_rounds=3)
+    assert (made.labels["rounds"], user in spoken(made)) == (3, True)
 
 
 @pytest.mark.parametrize(

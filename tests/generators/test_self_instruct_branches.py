@@ -97,6 +97,7 @@ async def test_a_pack_that_skips_the_question_is_not_asked(llm: Open) -> None:
         ("The label is a.", 0, {"no_instance": 1}),
         ("", 0, {"no_instance": 1}),
         (Reply("Class label: a\nInput: b\nClass label: c\nInput: d", "length"), 1, {"truncated": 1}),
+        ("Class label: a\nInput: b\n\nTask: Spell it.\nClass label: c\nInput: d", 1, {}),
         (LLMError("timeout", "slow"), 0, {"timeout": 1}),
     ],
 )
@@ -106,6 +107,28 @@ async def test_output_first_instances_are_cleaned_like_the_others(
     records = await made(llm(branching("Yes", classes=classes)))
     assert sum(record.dropped is None for record in records) == kept
     assert reasons(records) == dropped
+
+
+ASKED = "Task: Decide whether the word is kind"
+
+
+@pytest.mark.parametrize(
+    ("reply", "answers"),
+    [
+        ("Output: kind\n\nTask: Name a tree.\nOutput: oak", ["kind"]),
+        (Reply("Output: kind\n\nTask: Name a tree.\nOutput: oa", "length"), ["kind"]),
+        (f"{ASKED}\nOutput: kind\n\nTask: Name a tree.\nOutput: oak", ["kind"]),
+        (f"Give examples.\n\nTask: Name a tree.\nOutput: oak\n\n{ASKED}\nOutput: kind", ["kind"]),
+        ("Output: My plan\n\nTask: call them\nDue: today", ["My plan\n\nTask: call them\nDue: today"]),
+        ("Output: kind\nTask: it is not", ["kind\nTask: it is not"]),
+        (f"{ASKED}", []),
+    ],
+)
+async def test_the_prompt_s_tasks_and_those_that_a_model_goes_on_to_are_none_of_this_one(
+    llm: Open, reply: Answer, answers: list[str]
+) -> None:
+    records = await made(llm(branching("No", reply)))
+    assert [record.answer for record in records if not record.dropped] == answers
 
 
 async def test_a_question_that_fails_costs_the_task_and_says_why(llm: Open) -> None:
@@ -208,7 +231,12 @@ async def test_the_same_seed_gives_the_same_records(llm: Open) -> None:
 
 def test_a_request_that_would_show_nothing_is_refused() -> None:
     stage = load_stage("generators.self_instruct")
-    defaults = {name: parameter.default for name, parameter in stage.parameters.items()}
+    defaults = {name: parameter.default for name, parameter in stage.parameters.items()} | {"count": 1}
     with pytest.raises(ConfigError, match="a request must show some"):
         check({**defaults, "human_examples": 0, "machine_examples": 0})
     check(defaults)
+    for name in ("count", "prompts_per_round", "max_instances", "max_idle_rounds"):
+        with pytest.raises(ConfigError, match=f"{name}: 0 is not 1 or more"):
+            check({**defaults, name: 0})
+    with pytest.raises(ConfigError, match="at most 1, not 7"):
+        check({**defaults, "novelty": 7})

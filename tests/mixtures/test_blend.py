@@ -104,6 +104,7 @@ def test_the_same_seed_gives_the_same_rows() -> None:
         ({"caps": {"c": 1}}, "caps: 'c' is no source"),
         ({"shares": {"a": -1}}, "not negative"),
         ({"shares": {"a": float("nan")}}, "not negative"),
+        ({"shares": {"a": 0, "b": 0}}, "shares: all are 0"),
         ({"counts": {"a": -1}}, "counts: a: -1 is negative"),
         ({"caps": -1}, "caps: -1 is negative"),
         ({"size": -1}, "size: -1 is negative"),

@@ -6,6 +6,7 @@ import pytest
 
 from datagen.errors import ConfigError
 from datagen.mixtures.split import clustered, split
+from datagen.plugins import load_stage
 from datagen.record import instruction
 
 TEXTS = [f"{a} {b} {c} {d}" for a in "abcd" for b in "efgh" for c in "ijkl" for d in "mnop"]
@@ -70,3 +71,7 @@ def test_nothing_in_gives_nothing_out_and_odd_sizes_are_refused() -> None:
     assert list(split([], rng=random.Random(0))) == []
     with pytest.raises(ConfigError, match="neither a share"):
         list(split([], test=1.5, rng=random.Random(0)))
+    with pytest.raises(ConfigError, match="neither a share"):
+        load_stage("split").check({"test": float("inf"), "threshold": 0.7})
+    with pytest.raises(ConfigError, match="above 0"):
+        list(split([], threshold=0, rng=random.Random(0)))
