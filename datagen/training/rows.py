@@ -61,7 +61,11 @@ def preference_row(record: Record) -> Row | str:
 
 
 def ranking_row(record: Record) -> Row | str:
-    """``prompt`` and all ``answers``, best first, or why the record is no ranking."""
+    """``prompt`` and its ``answers``, best first, or why the record is no ranking.
+
+    Of answers that are equal, or that ``filters.rank`` could not tell apart, the first stands for all: a strict order
+    is what is learned.
+    """
     if not record.prompt or record.prompt[-1].role != "user":
         return "prompt_without_user_turn"
     if len(record.answers) < 2:
@@ -69,9 +73,11 @@ def ranking_row(record: Record) -> Row | str:
     texts = [answer.content.strip() for answer in record.answers]
     if not all(texts):
         return "empty_answer"
-    if len(set(texts)) < len(texts):
+    ranks = [answer.scores.get("rank", f"place {place}") for place, answer in enumerate(record.answers)]
+    ordered = [at for at in range(len(texts)) if texts[at] not in texts[:at] and ranks[at] not in ranks[:at]]
+    if len(ordered) < 2:
         return "equal_answers"
-    answers = [_turns((Message("assistant", answer.content),)) for answer in record.answers]
+    answers = [_turns((Message("assistant", record.answers[at].content),)) for at in ordered]
     return {"prompt": _turns(record.prompt), "answers": answers}
 
 

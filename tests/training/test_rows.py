@@ -103,12 +103,21 @@ def test_a_ranking_keeps_all_answers_in_order() -> None:
     ("record", "reason"),
     [
         (ranking("a"), "fewer_than_two_answers"),
-        (ranking("a", "b", "a "), "equal_answers"),
+        (ranking("a", "a "), "equal_answers"),
         (ranking("a", "", "b"), "empty_answer"),
     ],
 )
 def test_a_ranking_that_contradicts_itself_is_refused(record: Record, reason: str) -> None:
     assert ranking_row(record) == reason
+
+
+def test_of_equal_answers_and_of_equal_ranks_the_first_stands_for_all() -> None:
+    scored = [Answer("a").scored("rank", 1.0), Answer("b").scored("rank", 0.5), Answer("c").scored("rank", 0.5)]
+    for record in (ranking("a", "b", "a "), instruction("Q").with_answers(scored)):
+        row = ranking_row(record)
+        assert isinstance(row, dict)
+        assert [answer[0]["content"] for answer in row["answers"]] == ["a", "b"]
+    assert ranking_row(instruction("Q").with_answers(scored[1:])) == "equal_answers"
 
 
 def test_a_prompt_alone_needs_words() -> None:
