@@ -16,15 +16,15 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from datagen.errors import ConfigError, LLMError, StageError
+from datagen.errors import ConfigError, LLMError
 from datagen.llm.base import Reply, Sampling
 from datagen.llm.batch_api import Batch, BatchApi
+from datagen.llm.batch_gather import Gather, Lines, Sizes
 from datagen.llm.batch_output import Output
 from datagen.llm.batch_record import BatchRecord, Submitted
 from datagen.llm.endpoint import Api, Endpoint, check_limits, endpoint
@@ -34,25 +34,6 @@ from datagen.record import Message
 logger = logging.getLogger("datagen")
 _MOST_REQUESTS = 50_000
 _MOST_MB = 200
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """When a file is full, and when it goes although it is not."""
-
-    max_requests: int
-    max_bytes: int
-    quiet_s: float
-
-
-@dataclass
-class _Gathered:
-    """Requests that go into the next file; ``gone`` is set when they are on record."""
-
-    gone: asyncio.Future[None]
-    lines: dict[bytes, bytes] = field(default_factory=dict)
-    size: int = 0
-    last: float = 0.0
 
 
 class OpenAIBatch:
@@ -78,6 +59,7 @@ class OpenAIBatch:
         self._max_attempts = max_attempts
         self._path = submitted
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._record: BatchRecord
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -89,16 +71,16 @@ class OpenAIBatch:
 
         Raises:
             ConfigError: what no retry can mend: no server, a wrong key, a batch that the server refuses.
-            LLMError: ``context_length``, ``http_<status>``, ``batch_expired``, ``batch_cancelled``, ``batch_error``
-                or ``bad_response``.
-            ServerGone: it went away and does not come back.
+            LLMError: ``context_length``, ``http_<status>``, ``batch_expired``, ``batch_cancelled``, ``batch_error``,
+                ``bad_response`` or ``too_large``.
+            StageError: its server went away and does not come back (``ServerGone``), or a file cannot be written.
         """
         self._open()
         name = key(self.identity, messages, sampling, sample)
-        body = self._endpoint.body(messages, sampling)
+        line = _line(name, self._endpoint.path, self._endpoint.body(messages, sampling))
         while True:
             if (batch := self._record.find(name)) is None:
-                await self._gather(name, body)
+                await self._gather.add(name, line)
                 continue
             if (output := await self._output(batch)) is None:
                 continue
@@ -108,16 +90,17 @@ class OpenAIBatch:
                 return outcome
             if not outcome.is_passing or batch.tries >= self._max_attempts:
                 raise LLMError(outcome.reason, outcome.message, attempts=batch.tries, raw=outcome.raw)
-            await self._gather(name, body)
+            await self._gather.add(name, line)
 
     async def close(self) -> None:
         """Leave the batches to the server: the same requests attach to them when they are asked again."""
         if self._loop is not asyncio.get_running_loop():
             return
         self._loop = None
+        self._gather.close()
         waiting = [task for task in self._followed.values() if not task.done()]
         if waiting:
-            logger.warning("%d batches go on at the server; the same command takes up their replies", len(waiting))
+            logger.warning("batches that go on at the server: %d; the same command takes them up", len(waiting))
         for task in waiting:
             task.cancel()
         for result in await asyncio.gather(*self._followed.values(), return_exceptions=True):
@@ -131,55 +114,28 @@ class OpenAIBatch:
         loop = asyncio.get_running_loop()
         if self._loop is loop:
             return
+        if self._loop is not None:
+            self._record.close()
         self._record = BatchRecord(self._path)
         self._api = BatchApi(self._endpoint, self._timeout_s)
         self._loop = loop
-        self._gathered = _Gathered(loop.create_future())
+        self._gather = Gather(self._sizes, self._submit)
         self._followed: dict[str, asyncio.Task[Output | None]] = {}
         self._queued: set[str] = set()
 
-    async def _gather(self, name: bytes, body: bytes) -> None:
-        """Put a request into the next file, and wait until that is on record."""
-        line = _line(name, self._endpoint.path, body)
-        if len(line) > self._sizes.max_bytes:
-            raise LLMError("too_large", f"a request of {len(line):,} bytes does not fit into a batch's file")
-        if self._gathered.size + len(line) > self._sizes.max_bytes:
-            self._submit()
-        gathered, loop = self._gathered, asyncio.get_running_loop()
-        if not gathered.lines:
-            loop.call_later(self._sizes.quiet_s, self._submit_if_quiet, gathered)
-        if name not in gathered.lines:
-            gathered.lines[name] = line
-            gathered.size += len(line)
-        gathered.last = loop.time()
-        if len(gathered.lines) >= self._sizes.max_requests:
-            self._submit()
-        await asyncio.shield(gathered.gone)
-
-    def _submit_if_quiet(self, gathered: _Gathered) -> None:
-        if gathered is not self._gathered or self._loop is None:
-            return
-        left = gathered.last + self._sizes.quiet_s - self._loop.time()
-        if left > 0:
-            self._loop.call_later(left, self._submit_if_quiet, gathered)
-        else:
-            self._submit()
-
-    def _submit(self) -> None:
-        """Send what was gathered on its way, and begin the next file."""
-        gathered, self._gathered = self._gathered, _Gathered(asyncio.get_running_loop().create_future())
+    def _submit(self, lines: Lines) -> None:
+        """Put a file on record, and send it on its way."""
         label = secrets.token_hex(12)
-        try:
-            self._record.intend(label, gathered.lines)
-        except StageError as error:
-            gathered.gone.set_exception(error)
-            return
-        self._follow(label, self._submitted(label, b"".join(gathered.lines.values()), len(gathered.lines)))
-        gathered.gone.set_result(None)
+        self._record.intend(label, lines)
+        self._follow(label, self._submitted(label, b"".join(lines.values()), len(lines)))
 
     def _follow(self, label: str, work: Coroutine[Any, Any, Output | None]) -> None:
-        task = self._followed[label] = asyncio.ensure_future(work)
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # heard, if nobody waits any more
+        def over(done: asyncio.Task[Output | None]) -> None:
+            if done.cancelled() or done.exception() is not None:  # heard here, if nobody waits for it any more
+                self._followed.pop(label, None)
+
+        self._followed[label] = asyncio.ensure_future(work)
+        self._followed[label].add_done_callback(over)
 
     async def _output(self, batch: Submitted) -> Output | None:
         """What a batch brought, once it is over; None where it never ran."""
@@ -204,10 +160,10 @@ class OpenAIBatch:
         return await self._ended(label, batch)
 
     async def _resumed(self, batch: Submitted) -> Output | None:
-        if batch.id:
-            return await self._ended(batch.label, await self._api.state(batch.id))
-        found = await self._api.find(batch.label, batch.created)  # killed before the server's answer was on record
-        if found is None:
+        """A batch of an earlier process, which may have been killed before the server's answer was on record."""
+        ask = self._api.state(batch.id) if batch.id else self._api.find(batch.label, batch.created)
+        found = await ask
+        if found is None or found.status == "failed":
             self._never_ran(batch.label)
             return None
         self._record.confirm(batch.label, found.id)

@@ -44,8 +44,8 @@ def answer_all(requests: Bodies) -> dict[str, Any]:
 class BatchServer:
     """``end`` maps a batch's number and its requests to how it ends.
 
-    ``{"status": ..., "output": [...], "error": [...], "errors": [...]}``; a line may be a mapping or bytes. It ends at
-    its ``polls``-th poll, and not while it is ``held``. ``plan`` maps a call's method and path to a response of its own;
+    ``{"status": ..., "output": [...], "error": [...], "errors": [...]}``; lines are mappings or bytes. It ends at its
+    ``polls``-th poll, and not while it is ``held``. ``plan`` maps a call's method and path to a response of its own;
     ``drop`` hangs up once the call is done.
     """
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import unused_port
 
 import datagen
-from datagen.errors import ConfigError, LLMError, ServerGone
+from datagen.errors import ConfigError, LLMError, ServerGone, StageError
 from datagen.llm import batch_api as module
 from datagen.llm.base import Reply, Sampling, Usage
 from datagen.llm.batch_record import BatchRecord
@@ -351,10 +352,12 @@ async def test_a_server_that_stays_away_stops_the_run_and_loses_nothing(
 ) -> None:
     monkeypatch.setattr(module, "_OUTAGE_TRIES", 3)
     server.plan = lambda method, path: refusal(502) if path.startswith("/batches/") else None
+    llm = backend()
     with pytest.raises(ServerGone, match="run the same command again"):
-        await backend().chat(ask("q"), T0)
+        await llm.chat(ask("q"), T0)
     server.plan = lambda method, path: None
-    assert texts(await ask_all(backend(), "q")) == ["answer to q"]
+    for again in (llm, backend()):
+        assert texts(await ask_all(again, "q")) == ["answer to q"]
     assert len(server.submitted) == 1
 
 
@@ -398,6 +401,17 @@ async def test_a_batch_waits_for_room_in_the_queue(server: BatchServer, backend:
     assert [sorted(asked) for asked in server.questions] == [["a", "b"], ["c", "d"], ["c", "d"]]
 
 
+async def test_a_batch_that_was_refused_while_nobody_looked_is_submitted_again(
+    server: BatchServer, backend: Open
+) -> None:
+    server.held = True
+    await submit_and_die(backend(), server, "ab")
+    server.held = False
+    problem = {"code": "token_limit_exceeded", "message": "Enqueued token limit reached"}
+    server.end = lambda number, requests: answer_all(requests) if number else {"status": "failed", "errors": [problem]}
+    assert texts(await ask_all(backend(max_attempts=1), "ab")) == ["answer to a", "answer to b"]
+
+
 async def test_a_batch_that_alone_overfills_the_queue_says_what_to_do(server: BatchServer, backend: Open) -> None:
     problem = {"code": "token_limit_exceeded", "message": "Enqueued token limit reached"}
     server.end = lambda number, requests: {"status": "failed", "errors": [problem]}
@@ -423,7 +437,7 @@ async def test_closing_waits_for_no_batch_and_says_so(
     server.held = True
     with caplog.at_level(logging.WARNING, "datagen"):
         await asyncio.wait_for(submit_and_die(backend(), server, "ab"), 5)
-    assert "1 batches go on at the server" in caplog.text
+    assert "batches that go on at the server: 1" in caplog.text
 
 
 async def test_the_key_goes_nowhere_but_into_the_header(
@@ -470,6 +484,18 @@ def test_what_is_older_than_a_servers_files_is_forgotten(tmp_path: Path, monkeyp
     assert again.find(b"a") is None
     assert again.find(b"b") is not None
     again.close()
+
+
+async def test_nothing_is_submitted_that_cannot_be_put_on_record(
+    server: BatchServer, backend: Open, tmp_path: Path
+) -> None:
+    BatchRecord(tmp_path / "batches.sqlite").close()
+    database = sqlite3.connect(tmp_path / "batches.sqlite")
+    database.execute("CREATE TRIGGER full BEFORE INSERT ON requests BEGIN SELECT RAISE(FAIL, 'disk is full'); END")
+    database.close()
+    with pytest.raises(StageError, match=r"batches.sqlite: disk is full; mend it and run again"):
+        await backend().chat(ask("q"), T0)
+    assert not server.calls
 
 
 def test_a_record_that_is_none_is_one_line(tmp_path: Path) -> None:
