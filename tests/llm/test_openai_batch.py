@@ -24,6 +24,7 @@ from datagen.llm.client import LLM
 from datagen.llm.journal import Journal, key
 from datagen.llm.openai import openai
 from datagen.llm.openai_batch import OpenAIBatch, openai_batch
+from datagen.llm.team import Team, fallback
 from datagen.record import encode, instruction, read_records
 
 from .batch_server import BatchServer, Bodies, answer, answer_all, expired, good, refused
@@ -383,12 +384,13 @@ async def test_a_batch_that_is_refused_as_a_whole_stops_the_run_and_is_forgotten
     assert texts(await ask_all(backend(max_attempts=1), "q")) == ["answer to q"]
 
 
-async def test_a_batch_waits_for_room_in_the_queue(server: BatchServer, backend: Open) -> None:
-    full = {"status": "failed", "errors": [{"code": "token_limit_exceeded", "message": "Enqueued token limit reached"}]}
-    ends: list[dict[str, Any] | None] = [None, full]
-
+@pytest.mark.parametrize(("code", "waits"), [("token_limit_exceeded", True), ("model_not_found", False)])
+async def test_a_batch_waits_for_room_in_the_queue_and_for_nothing_else(
+    server: BatchServer, backend: Open, code: str, waits: bool
+) -> None:
     def end(number: int, requests: Bodies) -> dict[str, Any]:
-        return (ends[number] if number < len(ends) else None) or answer_all(requests)
+        refusal = {"status": "failed", "errors": [{"code": code, "message": "not now"}]}
+        return refusal if number == 1 else answer_all(requests)
 
     def plan(method: str, path: str) -> web.Response | None:
         first_is_over = ("GET", "/batches/batch_1") in server.calls[:-1]
@@ -397,8 +399,9 @@ async def test_a_batch_waits_for_room_in_the_queue(server: BatchServer, backend:
 
     server.end, server.plan = end, plan
     replies = await ask_all(backend(max_requests=2, max_attempts=1), "abcd")
-    assert texts(replies) == [f"answer to {question}" for question in "abcd"]
-    assert [sorted(asked) for asked in server.questions] == [["a", "b"], ["c", "d"], ["c", "d"]]
+    assert texts(replies)[:2] == ["answer to a", "answer to b"]
+    assert [isinstance(one, ConfigError) for one in replies[2:]] == [not waits] * 2
+    assert [sorted(asked) for asked in server.questions] == [["a", "b"], ["c", "d"], ["c", "d"]][: 3 if waits else 2]
 
 
 async def test_a_batch_that_was_refused_while_nobody_looked_is_submitted_again(
@@ -453,7 +456,8 @@ async def test_the_key_goes_nowhere_but_into_the_header(
 
 async def test_a_stage_has_as_many_records_under_way_as_concurrency_says(backend: Open, journal: Journal) -> None:
     assert LLM(backend(), journal).window == 50_000
-    assert LLM(backend(concurrency=200_000), journal).window == 200_000
+    large = LLM(backend(concurrency=200_000), journal)
+    assert (large.window, Team("both", [large, large], fallback({})).window) == (200_000, 200_000)
     assert LLM(openai(model="m", base_url="http://a/v1", concurrency=1000), journal).window == 4096
 
 
