@@ -29,6 +29,11 @@ _OPERATIONAL = {
     "headers",
     "max_batch_tokens",
     "latency_s",
+    "max_requests",
+    "max_file_mb",
+    "quiet_s",
+    "poll_s",
+    "submitted",
 }
 _PACKAGE = Path(prompts.__file__).parent
 _WHOLE_FILE_BYTES = 64 * 2**20

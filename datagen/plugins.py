@@ -31,7 +31,7 @@ from datagen.llm.client import LLM
 from datagen.stage import FunctionName, ModelName, PromptName, Rows
 
 GROUPS = ("sources", "generators", "filters", "mixtures", "training", "evaluation")
-BACKENDS = ("transformers", "openai", "scripted")
+BACKENDS = ("transformers", "openai", "openai_batch", "scripted")
 TEAMS = ("pool", "fallback")
 Shape = Literal["source", "record", "stream", "loop", "job"]
 _PACKAGE = Path(__file__).parent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
@@ -17,6 +18,12 @@ _SAME_NAME = ("temperature", "top_p", "top_k", "seed", "presence_penalty", "freq
 _MAX_RETRY_AFTER_S = 900.0
 _MOST_TOKENS = 2**53
 _IMPOSSIBLE = -9999.0  # what vLLM's server writes for a logarithm of 0, which JSON has no number for
+_PASSING = {408, 409, 425, 429}
+_TOO_LONG = re.compile(
+    r"context.?(?:length|window|size)|max_model_len|maximum model length|too many tokens"
+    r"|prompt is too long|inputs. tokens",
+    re.IGNORECASE,
+)
 T = TypeVar("T")
 
 
@@ -136,6 +143,17 @@ def parse_error(data: bytes) -> tuple[str, str]:
     if not isinstance(error, dict):
         return "", str(error)
     return str(error.get("code", "")), str(error.get("message") or error.get("detail") or error)
+
+
+def is_passing(status: int) -> bool:
+    """Whether the same request may well succeed later."""
+    return status in _PASSING or status >= 500
+
+
+def failure_reason(status: int, code: str, message: str) -> str:
+    """The typed reason of a request that was refused: ``context_length`` or ``http_<status>``."""
+    is_too_long = status == 413 or code == "context_length_exceeded" or _TOO_LONG.search(message)
+    return "context_length" if is_too_long else f"http_{status}"
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float:

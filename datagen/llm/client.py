@@ -102,7 +102,7 @@ class LLM:
     @property
     def window(self) -> int:
         """How many records a stage should have under way so that one slow reply leaves no slot idle."""
-        return min(16 * self.backend.concurrency, 4096)
+        return max(min(16 * self.backend.concurrency, 4096), self.backend.concurrency)
 
     def prompt(self, name: str) -> Prompt:
         """The template of that name, from this LLM's own pack where it has one; its file is read once."""

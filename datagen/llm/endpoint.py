@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import msgspec
 
@@ -35,9 +36,20 @@ class Endpoint:
     api: Api
 
     @property
+    def path(self) -> str:
+        """Where below the base the completions are."""
+        return "/chat/completions" if self.api == "chat" else "/completions"
+
+    @property
     def url(self) -> str:
         """Address of the completions."""
-        return f"{self.base_url}/chat/completions" if self.api == "chat" else f"{self.base_url}/completions"
+        return self.base_url + self.path
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Address, model and extra body fields: no header, so no key."""
+        at = {"base_url": self.base_url, "model": self.model, "extra_body": dict(self.extra_body)}
+        return at if self.api == "chat" else {**at, "api": self.api}
 
     def body(self, messages: Sequence[Message], sampling: Sampling) -> bytes:
         """A request as it is sent. Raises ``ConfigError`` for fields that cannot be."""
@@ -56,6 +68,23 @@ class Endpoint:
     def parse(self, data: bytes) -> Reply:
         """The reply that came. Raises ``ValueError``, ``MsgspecError`` or ``RecursionError``."""
         return chat_completions.parse_reply(data) if self.api == "chat" else text_completions.parse_reply(data)
+
+    def misconfigured(self, status: int, text: str, url: str) -> ConfigError:
+        """What the user must mend when ``url`` answers 401, 402, 403, 404 or 405."""
+        if status in (401, 403):
+            given = "was refused" if self.secrets else "is not set"
+            hint = f"the API key is taken from the environment variable {self.api_key_env}, which {given}"
+            return ConfigError(f"{self.base_url} answered {status}: {hint}")
+        versioned = re.search(r"/v\d+\w*$", self.base_url)
+        hint = "" if versioned else f"; did you mean base_url: {self.base_url}/v1 ?"
+        return ConfigError(f"{url} answered {status} for model {self.model!r}: {text or 'not found'}{hint}")
+
+    def proxy(self) -> str | None:
+        """The environment's proxy, to be looked up once (aiohttp's ``trust_env`` does so for each request)."""
+        parts = urlsplit(self.base_url)
+        if proxy_bypass(parts.hostname or ""):
+            return None
+        return getproxies().get(parts.scheme)
 
     def redact(self, text: str) -> str:
         """The text, shortened, on one line and without any key."""
@@ -109,6 +138,13 @@ def check_address(base_url: str, headers: Mapping[str, str]) -> None:
                 f"headers.{name}: a key does not go into a file; write $NAME, and put the whole value into the "
                 "environment variable NAME"
             )
+
+
+def check_limits(**limits: float | None) -> None:
+    """Raises ``ConfigError`` for one that is below 1."""
+    for name, value in limits.items():
+        if value is not None and value < 1:
+            raise ConfigError(f"{name}: {value} is less than 1")
 
 
 def _check_extra(where: str, fields: Mapping[str, Any]) -> None:

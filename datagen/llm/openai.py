@@ -12,21 +12,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import re
 import time
 from collections.abc import Mapping, Sequence
 from itertools import count
-from typing import Any, NoReturn
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import Any
 
 import aiohttp
 import msgspec
 
 from datagen.errors import ConfigError, LLMError, ServerGone
 from datagen.llm.base import Reply, Sampling
-from datagen.llm.chat_completions import parse_error, retry_after_s
-from datagen.llm.endpoint import Api, Endpoint, check_address, endpoint
+from datagen.llm.chat_completions import failure_reason, is_passing, parse_error, retry_after_s
+from datagen.llm.endpoint import Api, Endpoint, check_address, check_limits, endpoint
 from datagen.llm.pace import Pace, Slots
 from datagen.record import Message
 
@@ -38,12 +35,6 @@ _FIRST_CONTACT_TRIES = 4
 _OUTAGE_TRIES = 16  # about five minutes: long enough to start a server again
 _FEWEST_REFUSALS = 16
 _TIMEOUT_TRIES = 3  # each is as long as timeout_s
-_RETRIED = {408, 409, 425, 429}
-_TOO_LONG = re.compile(
-    r"context.?(?:length|window|size)|max_model_len|maximum model length|too many tokens"
-    r"|prompt is too long|inputs. tokens",
-    re.IGNORECASE,
-)
 
 
 class _Failure(msgspec.Struct):
@@ -83,10 +74,8 @@ class OpenAI:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Address, model and extra body fields: no header, so no key."""
-        endpoint = self._endpoint
-        at = {"base_url": endpoint.base_url, "model": endpoint.model, "extra_body": dict(endpoint.extra_body)}
-        return at if endpoint.api == "chat" else {**at, "api": endpoint.api}
+        """Address, model and extra body fields."""
+        return self._endpoint.identity
 
     async def chat(self, messages: Sequence[Message], sampling: Sampling, sample: int = 0) -> Reply:
         """One reply, after as many tries as it takes.
@@ -145,7 +134,7 @@ class OpenAI:
             timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=_CONNECT_TIMEOUT_S),
             skip_auto_headers=("User-Agent",),
             cookie_jar=aiohttp.DummyCookieJar(),
-            proxy=_proxy(self._endpoint.base_url),
+            proxy=self._endpoint.proxy(),
         )
 
     async def _try(self, body: bytes, tries: int, ticket: int, expected: int) -> Reply | _Failure:
@@ -209,23 +198,11 @@ class OpenAI:
         text = self._endpoint.redact(text)
         if code == "insufficient_quota":
             raise ConfigError(f"{self._endpoint.base_url}: {text}")
-        if status in _RETRIED or status >= 500:
+        if is_passing(status):
             return _Failure(f"http_{status}", text, retry_after_s(headers), self._endpoint.raw(data))
         if status in (401, 402, 403, 404, 405):
-            self._misconfigured(status, text)
-        if status == 413 or code == "context_length_exceeded" or _TOO_LONG.search(text):
-            raise LLMError("context_length", text, attempts=tries, raw=self._endpoint.raw(data))
-        raise LLMError(f"http_{status}", text, attempts=tries, raw=self._endpoint.raw(data))
-
-    def _misconfigured(self, status: int, text: str) -> NoReturn:
-        endpoint = self._endpoint
-        if status in (401, 403):
-            given = "was refused" if endpoint.secrets else "is not set"
-            hint = f"the API key is taken from the environment variable {endpoint.api_key_env}, which {given}"
-            raise ConfigError(f"{endpoint.base_url} answered {status}: {hint}")
-        versioned = re.search(r"/v\d+\w*$", endpoint.base_url)
-        hint = "" if versioned else f"; did you mean base_url: {endpoint.base_url}/v1 ?"
-        raise ConfigError(f"{endpoint.url} answered {status} for model {endpoint.model!r}: {text or 'not found'}{hint}")
+            raise self._endpoint.misconfigured(status, text, self._endpoint.url)
+        raise LLMError(failure_reason(status, code, text), text, attempts=tries, raw=self._endpoint.raw(data))
 
     def _give_up_if_hopeless(self, failure: _Failure, attempt: int, tries: int) -> None:
         url, message = self._endpoint.base_url, self._endpoint.redact(failure.message)
@@ -272,7 +249,7 @@ def openai(
     Raises:
         ConfigError: a malformed URL, a limit below 1, a key in the file, or one that is not in the environment.
     """
-    _check_limits(
+    check_limits(
         concurrency=concurrency,
         max_attempts=max_attempts,
         requests_per_minute=requests_per_minute,
@@ -285,17 +262,3 @@ def openai(
         timeout_s=timeout_s,
         max_attempts=max_attempts,
     )
-
-
-def _check_limits(**limits: float | None) -> None:
-    for name, value in limits.items():
-        if value is not None and value < 1:
-            raise ConfigError(f"{name}: {value} is less than 1")
-
-
-def _proxy(base_url: str) -> str | None:
-    """The environment's proxy for this address, looked up once (aiohttp's ``trust_env`` does so for each request)."""
-    parts = urlsplit(base_url)
-    if proxy_bypass(parts.hostname or ""):
-        return None
-    return getproxies().get(parts.scheme)

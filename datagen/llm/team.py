@@ -52,7 +52,8 @@ class Team:
     @property
     def window(self) -> int:
         """How many records a stage should have under way."""
-        return min(sum(member.window for member in self.members), 4096)
+        windows = [member.window for member in self.members]
+        return max(min(sum(windows), 4096), *windows)
 
     def prompt(self, name: str) -> Prompt:
         """The template of that name, from the pack that all members share."""
