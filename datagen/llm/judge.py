@@ -75,7 +75,9 @@ async def grade(llm: LLM, prompt: str, record_prompt: Sequence[Message], answer:
 
 
 def expected_score(tokens: Sequence[TokenLogprob], at: Score) -> float:
-    """The mean of the scores 0 to 5 under the probabilities of the token that holds the score, normalised.
+    """The mean of the scores 0 to 5 under the probabilities of the token that holds the score, to two decimals.
+
+    Finer digits are the noise of the batch that the reply was computed in.
 
     A score of several tokens (``4.5``) counts with its own value under its first token's probability; other
     alternatives for that token count with the integer they show.
@@ -90,7 +92,7 @@ def expected_score(tokens: Sequence[TokenLogprob], at: Score) -> float:
         value = text.strip()
         if text != token.token and value.isdecimal() and float(value) <= 5:
             weights[float(value)] = weights.get(float(value), 0.0) + math.exp(logprob)
-    return sum(value * weight for value, weight in weights.items()) / sum(weights.values())
+    return round(sum(value * weight for value, weight in weights.items()) / sum(weights.values()), 2)
 
 
 async def pairwise(

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slow
 SMALL = [
     "stages.tasks.count=80",
     "stages.graded.min_score=1",
+    "stages.graded.expected=false",  # whole grades have no last digits that depend on the batch
     "stages.mixture.size=null",
     "stages.sft.args={max_steps: 40, save_steps: 5, learning_rate: 0.001}",
     "stages.score.limit=60",

@@ -185,7 +185,8 @@ def test_real_rows_are_judged_as_by_the_reference(engine: Engine) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("seed", range(4))
-def test_ten_thousand_hostile_rows_are_judged_as_by_all_pairs(engine: Engine, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("engine", "seed"), [("portable", 0), *[(engine, seed) for engine in ENGINES[1:] for seed in range(4)]]
+)
+def test_thousands_of_hostile_rows_are_judged_as_by_all_pairs(engine: Engine, seed: int) -> None:
     compare(hostile(random.Random(seed), 2500), engine, 0.7)
