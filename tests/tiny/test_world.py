@@ -87,3 +87,10 @@ def test_the_shipped_seed_files_are_what_their_script_writes(tmp_path: Path) -> 
     assert not any(
         world.is_held_out(f"{task['instruction']}\n{task['instances'][0]['input']}".strip()) for task in tasks
     )
+
+
+def test_no_test_item_asks_for_a_sum_of_which_only_a_wording_is_held_out() -> None:
+    for item in world.test_items(600, 0):
+        task = oracle.parse(item.prompt)
+        assert task is not None
+        assert not any(part.skill.halved for part in task.parts)
