@@ -7,6 +7,8 @@ from typing import Any
 
 from safetensors import safe_open
 
+from datagen.tiny.skills import SKILLS
+
 _FRONT = """\
 ---
 library_name: transformers
@@ -36,8 +38,8 @@ Three stages on two shared CPU cores, 31 million tokens in all. First `train tea
 million tokens), with each skill about equally often. Then `--refine`, stopped half way after 22 minutes; then `--refine
 --minutes 66 --seed 2` (1,671 steps, 8.1 million tokens), on ten wordings of each role instead of six, typed with less
 care. The script has learned in between (it now favours the hard skills and calibrates grades on the model's own words),
-so a rerun is a fresh training that gives other weights. One leak was found and closed afterwards: instructions of
-held-out sums, never with their answers, could be shown for translation.
+so a rerun is a fresh training that gives other weights. In all three, instructions of held-out sums, never with their
+answers, could be shown for translation; it is closed now, and no test asks for sums.
 
 ## Tried and not offered
 
@@ -98,7 +100,7 @@ def _rewordings(result: dict[str, Any]) -> str:
 def teacher_card(folder: Path, result: dict[str, Any]) -> str:
     """The teacher's card: every role's worth, the weakest skills, and what rewording a prompt costs."""
     by_skill = result["answers by skill"]
-    parts = [_FRONT + _TEACHER.format(**_facts(folder), skills=len(by_skill) - 1)]
+    parts = [_FRONT + _TEACHER.format(**_facts(folder), skills=len(SKILLS))]
     parts += [f"## {title}\n\n{_table(result[role])}" for role, title in _ROLES.items()]
     weakest = ", ".join(f"{name} {by_skill[name]:.2f}" for name in sorted(by_skill, key=by_skill.__getitem__)[:12])
     parts.append(f"## Weakest skills (held-out, T=0)\n\n{weakest}\n")
