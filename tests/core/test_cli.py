@@ -268,3 +268,8 @@ def test_filter_takes_several_files_as_one(tmp_path: Path, capsys: pytest.Captur
     assert main(["filter", *files, "--use", "dedup_exact", "-o", str(out), "--root", str(tmp_path / "runs")]) == 0
     assert [record.answer for record in read_records(out)] == ["red", "blue", "green"]
     assert "duplicate 1" in capsys.readouterr().out
+
+
+def test_python_m_datagen_is_the_command_line() -> None:
+    done = subprocess.run([sys.executable, "-m", "datagen", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"datagen {datagen.__version__}\n"

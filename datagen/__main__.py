@@ -1,0 +1,8 @@
+"""``python -m datagen``: the command line."""
+
+import sys
+
+from datagen.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
