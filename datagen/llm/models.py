@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 
 from datagen.errors import ConfigError
@@ -14,7 +15,7 @@ def resolve(name: str) -> str:
     """The absolute path of a shipped model or an existing folder; any other name, a hub name, as it is.
 
     Raises:
-        ConfigError: a shipped model whose files are missing, or a path to nothing.
+        ConfigError: a shipped model whose files are missing, a path to nothing, or a shipped model's name misspelt.
     """
     if alias := _ALIASES.get(name):
         folder = _SHIPPED / alias
@@ -28,4 +29,6 @@ def resolve(name: str) -> str:
         raise ConfigError(f"model {name}: the folder holds no config.json")
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
         raise ConfigError(f"model {name}: no such folder; give one, a hub name, or {' or '.join(_ALIASES)}")
+    if near := get_close_matches(name, _ALIASES, n=1, cutoff=0.8):
+        raise ConfigError(f"model {name}: no such folder or shipped model; did you mean {near[0]}?")
     return name

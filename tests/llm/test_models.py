@@ -25,3 +25,9 @@ def test_a_path_to_nothing_is_an_error(name: str) -> None:
 def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no config\.json"):
         models.resolve(str(tmp_path))
+
+
+def test_a_misspelt_shipped_model_is_not_looked_for_on_the_hub() -> None:
+    with pytest.raises(ConfigError, match="did you mean tiny-base"):
+        models.resolve("tiny-bse")
+    assert models.resolve("someone/tiny-bse") == "someone/tiny-bse"
