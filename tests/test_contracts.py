@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from embedder import tiny_embedder
 
 from datagen import assets, config, prompts
 from datagen.errors import LLMError
@@ -116,6 +117,8 @@ NEEDS: dict[str, dict[str, Any]] = {
 
 async def filtered(stage: Stage, records: Iterable[Record], llm: LLM) -> list[Record]:
     given = dict(NEEDS.get(stage.name, {}))
+    if stage.name == "filters.dedup_embedding":
+        given["model"] = tiny_embedder()
     for parameter in stage.parameters.values():
         if parameter.kind == "llm":
             given[parameter.name] = llm
@@ -124,7 +127,9 @@ async def filtered(stage: Stage, records: Iterable[Record], llm: LLM) -> list[Re
         elif parameter.kind == "rng":
             given[parameter.name] = random.Random(0)
         else:
-            assert not parameter.required, f"say here what {stage.name} gets for {parameter.name}"
+            assert parameter.name in given or not parameter.required, (
+                f"say here what {stage.name} gets for {parameter.name}"
+            )
     if stage.shape == "record":
         return [made for record in records for made in await stage.function(record, **given)]
     if stage.shape == "loop":
