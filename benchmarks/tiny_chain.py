@@ -30,7 +30,7 @@ def document(seed: int) -> dict[str, Any]:
     sft = {key: value for key, value in stages["sft"].items() if key != "from"}
     for arm in ("clean", "graded"):
         data[f"sft_{arm}"] = {**sft, "from": arm}
-        data[f"score_{arm}"] = _score(f"sft_{arm}", baseline="base" if arm == "clean" else f"sft_{'clean'}")
+        data[f"score_{arm}"] = _score(f"sft_{arm}", baseline="base" if arm == "clean" else "sft_clean")
     data["right"] = {"use": "evaluation.data_accuracy", "from": ["tasks", "clean", "graded"], "oracle": ORACLE}
     return {**pipeline, "name": f"chain-{seed}", "seed": seed, "stages": data}
 

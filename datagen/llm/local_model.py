@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from datagen.errors import ConfigError
+from datagen.llm import models
 
 _HASHED = ("*.safetensors", "*config.json", "tokenizer*", "*.jinja", "*_tokens*.json", "vocab.*", "merges.txt", "*.py")
 _loading = threading.Lock()  # transformers changes global state while it loads: two at once spoil each other's weights
-
-# Small matrices gain little from a second thread, and where another program has a core, the threads that wait for each
-# other at every step make it a hundred times slower (measured: 8 tokens/s for 800).
-_ONE_THREAD_BELOW = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ def load(settings: Settings) -> tuple[Any, Any, int]:
             model, tokenizer = _read_model(settings)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ConfigError(f"model {settings.path}: cannot be loaded: {' '.join(str(error).split())[:300]}") from error
-    if settings.threads or model.num_parameters() < _ONE_THREAD_BELOW:
+    if settings.threads or model.num_parameters() < models.ONE_THREAD_BELOW:
         torch.set_num_threads(settings.threads or 1)
     if not tokenizer.chat_template:
         raise ConfigError(f"model {settings.path}: its tokenizer has no chat template, so it cannot be asked")

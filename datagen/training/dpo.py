@@ -17,18 +17,13 @@ from typing import Any
 from datagen.errors import ConfigError
 from datagen.stage import ModelName, Rows
 from datagen.training.launch import train
-from datagen.training.method import Hardware, Method
+from datagen.training.method import Method
 from datagen.training.rows import preference_row
-from datagen.training.settings import check_args, package
-
-
-def _defaults(hardware: Hardware, length: int) -> dict[str, Any]:
-    return {"max_length": length}
-
+from datagen.training.settings import check_args, offline_defaults, package
 
 _SMOOTHED = {"cdpo", "robust", "exo_pair", "aot", "aot_unpaired"}
 METHOD = Method(
-    __name__, "direct preference optimisation (TRL DPOTrainer)", "DPO", preference_row, _defaults, 1e-6
+    __name__, "direct preference optimisation (TRL DPOTrainer)", "DPO", preference_row, offline_defaults, 1e-6
 )  # fmt: skip
 
 

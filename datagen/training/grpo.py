@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from datagen.llm.client import LLM
-from datagen.llm.models import resolve
 from datagen.stage import FunctionName, ModelName, PromptName, Rows
 from datagen.training.launch import train
 from datagen.training.method import Method
-from datagen.training.rewards import check_rewards, grader
+from datagen.training.rewards import check_rewards, grader, sources
 from datagen.training.rows import prompt_row
 from datagen.training.settings import check_args, online_defaults
 
@@ -62,5 +61,5 @@ async def grpo(
         METHOD, data, out, base=base, args={"num_generations": samples, "beta": beta, **args}, peft=peft,
         eval_share=eval_share, chat_template=chat_template, accelerate=accelerate, keep_checkpoints=keep_checkpoints,
         rng=rng, grader=grader(judge, rubric),
-        options={"reward": reward and resolve(reward), "oracle": oracle, "judge": bool(judge)},
+        options=sources(reward, oracle, judge),
     )  # fmt: skip

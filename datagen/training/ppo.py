@@ -17,11 +17,10 @@ import msgspec
 
 from datagen.errors import ConfigError
 from datagen.llm.client import LLM
-from datagen.llm.models import resolve
 from datagen.stage import FunctionName, ModelName, PromptName, Rows
 from datagen.training.launch import train
 from datagen.training.method import Hardware, Method
-from datagen.training.rewards import check_rewards, grader
+from datagen.training.rewards import check_rewards, grader, sources
 from datagen.training.rows import pretraining_row, prompt_row
 from datagen.training.settings import check_args, online_defaults
 
@@ -110,9 +109,7 @@ async def ppo(
         "samples": samples, "missing_eos_penalty": missing_eos_penalty,
     }  # fmt: skip
     options = {
-        "reward": reward and resolve(reward),
-        "oracle": oracle,
-        "judge": bool(judge),
+        **sources(reward, oracle, judge),
         "ppo": settings,
         "pretrain": None if pretrain is None else _write_pretraining(pretrain, out),
     }

@@ -13,17 +13,12 @@ from typing import Any
 
 from datagen.stage import ModelName, Rows
 from datagen.training.launch import train
-from datagen.training.method import Hardware, Method
+from datagen.training.method import Method
 from datagen.training.rows import ranking_row
-from datagen.training.settings import check_args
-
-
-def _defaults(hardware: Hardware, length: int) -> dict[str, Any]:
-    return {"max_length": length}
-
+from datagen.training.settings import check_args, offline_defaults
 
 METHOD = Method(
-    __name__, "reward modelling (TRL RewardTrainer, K-wise loss)", "Reward", ranking_row, _defaults, 9e-6,
+    __name__, "reward modelling (TRL RewardTrainer, K-wise loss)", "Reward", ranking_row, offline_defaults, 9e-6,
     model="SequenceClassification", trainer="datagen.training.kwise", report="datagen.training.calibration",
 )  # fmt: skip
 

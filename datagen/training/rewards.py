@@ -15,6 +15,7 @@ from typing import Any
 from datagen.errors import ConfigError, LLMError
 from datagen.llm import judge as judges
 from datagen.llm.client import LLM
+from datagen.llm.models import resolve
 from datagen.record import Message
 from datagen.text.oracles import load_oracle
 
@@ -29,6 +30,11 @@ def check_rewards(where: str, arguments: dict[str, Any]) -> None:
         raise ConfigError(f"{where}: needs reward: (a stage of training.reward), oracle: 'module:function', or judge:")
     if arguments["oracle"]:
         load_oracle(arguments["oracle"])
+
+
+def sources(reward: str | None, oracle: str, judge: LLM | None) -> dict[str, Any]:
+    """The ``options`` that tell the worker where its rewards come from; ``reward_functions`` reads them there."""
+    return {"reward": reward and resolve(reward), "oracle": oracle, "judge": bool(judge)}
 
 
 def grader(judge: LLM | None, rubric: str) -> Grader | None:

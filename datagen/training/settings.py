@@ -115,6 +115,11 @@ def defaults(hardware: Hardware, task: Task) -> dict[str, Any]:
     }
 
 
+def offline_defaults(hardware: Hardware, length: int) -> dict[str, Any]:
+    """Of methods that learn from the rows' own answers: a row is cut at the length."""
+    return {"max_length": length}
+
+
 def online_defaults(hardware: Hardware, length: int) -> dict[str, Any]:
     """Of methods that learn from their own samples: half of the context is for the answer, every step is logged."""
     return {"max_completion_length": min(_ANSWER, length // 2), "logging_steps": 1, "logging_first_step": False}

@@ -10,14 +10,14 @@ from datagen.stage import ModelName, Rows
 from datagen.training.launch import train
 from datagen.training.method import Hardware, Method
 from datagen.training.rows import sft_row
-from datagen.training.settings import check_args
+from datagen.training.settings import check_args, offline_defaults
 
 
 def _defaults(hardware: Hardware, length: int) -> dict[str, Any]:
     """Packing only with flash attention: without it packed rows attend through a dense mask over the whole batch, which
     on a CPU is several times slower than padding; batches of like lengths need neither.
     """
-    chosen = {"max_length": length, "assistant_only_loss": True, "packing": hardware.flash_attention}
+    chosen = {**offline_defaults(hardware, length), "assistant_only_loss": True, "packing": hardware.flash_attention}
     return chosen if hardware.flash_attention else {**chosen, "train_sampling_strategy": "group_by_length"}
 
 

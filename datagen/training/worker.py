@@ -19,13 +19,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from datagen.errors import ConfigError
+from datagen.llm import models
 from datagen.training import checkpoints, method, settings, tokens
 from datagen.training.method import Hardware, Method
 from datagen.training.settings import Task
-
-# Below this, threads that wait for each other at every small step cost more than they give, and on a machine that is
-# busy elsewhere a hundred times more.
-_ONE_THREAD_BELOW = 20_000_000
 
 
 def main(spec_path: Path) -> int:
@@ -112,7 +109,7 @@ def _size(base: str, options: dict[str, Any]) -> tuple[int, int]:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, **options)
     count = sum(parameter.numel() for parameter in model.parameters())
-    if count < _ONE_THREAD_BELOW and "OMP_NUM_THREADS" not in os.environ:
+    if count < models.ONE_THREAD_BELOW and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
     return count, int(getattr(config.get_text_config(), "max_position_embeddings", 0) or 0)
 
