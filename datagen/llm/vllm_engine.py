@@ -192,5 +192,8 @@ def _not_started(error: Exception) -> str:
     said = " ".join(str(error).split())[:500]
     if isinstance(error, ImportError):
         return f"use: vllm: {said}; run: pip install 'datagen[vllm]'"
-    hint = "vLLM's own lines above say why; where memory is short, gpu_memory_utilization and max_model_len bound it"
+    hint = (
+        "vLLM's own lines above say why; gpu_memory_utilization and max_model_len bound its memory; "
+        'a script needs if __name__ == "__main__":'
+    )
     return f"use: vllm: the engine does not start: {type(error).__name__}: {said} ({hint})"
