@@ -85,8 +85,8 @@ def chat_tokens(tokenizer: Any, messages: Sequence[Message], **options: Any) -> 
     fixed = {"add_generation_prompt": True, "tokenize": True, "return_dict": False}
     try:
         tokens: list[int] = tokenizer.apply_chat_template(chat, **{**options, **fixed})
-    except TemplateError as error:
-        raise LLMError("chat_template", f"the model's chat template refuses these messages: {error}") from error
+    except (TemplateError, ValueError) as error:  # ValueError: there is none
+        raise LLMError("chat_template", f"the model's chat template does not take these messages: {error}") from error
     return tokens
 
 
