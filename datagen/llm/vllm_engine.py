@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from typing import Any, Literal
@@ -26,6 +27,9 @@ _ENVIRONMENT = {
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # to fork a process that has threads is a gamble
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",
     "VLLM_NO_USAGE_STATS": "1",
+    # What its processes would write at every start and end, and nobody can mend here.
+    "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker,"
+    "ignore::FutureWarning:vllm.triton_utils.dispatcher",
 }
 _starting = threading.Lock()  # an engine that starts measures the memory that is free
 
@@ -69,8 +73,7 @@ class Engine:
         self._loop.call_soon_threadsafe(self._closed.set)
         while self._thread.is_alive():
             if (before := self._before) is not None:
-                for child in _children(before):
-                    child.kill()
+                _kill(_children(before))
             self._thread.join(0.2)
 
     def _run(self) -> None:
@@ -167,6 +170,17 @@ class Engine:
 
 def _children(before: list[Any]) -> list[Any]:
     return [child for child in multiprocessing.active_children() if child not in before]
+
+
+def _kill(children: list[Any]) -> None:
+    """End processes and their own children: a worker that outlives its engine complains at length."""
+    import psutil
+
+    for child in children:
+        with suppress(psutil.Error):
+            process = psutil.Process(child.pid)
+            for one in (*process.children(recursive=True), process):
+                one.kill()
 
 
 def _watch(children: list[Any]) -> subprocess.Popen[bytes]:
