@@ -29,14 +29,15 @@ SIDES = ("ours", "seeded", "unseeded")
 
 
 def make_model(folder: Path, layers: int, hidden: int, heads: int, vocab: int) -> None:
-    """A Llama of random weights, in bfloat16, with one token for each of the words w0, w1, ..."""
+    """A Llama of random weights, in bfloat16, with one token for each of the words w2, w3, ..."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    words = Tokenizer(models.WordLevel({f"w{number}": number for number in range(vocab)}, unk_token="w0"))
+    names = ["<pad>", "</s>", *(f"w{number}" for number in range(2, vocab))]
+    words = Tokenizer(models.WordLevel({name: number for number, name in enumerate(names)}, unk_token="<pad>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="w1", pad_token="w0")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="</s>", pad_token="<pad>")
     tokenizer.chat_template = "{% for message in messages %}{{ message.content }} {% endfor %}"
     tokenizer.save_pretrained(folder)
     config = LlamaConfig(
@@ -61,7 +62,7 @@ def make_model(folder: Path, layers: int, hidden: int, heads: int, vocab: int) -
 
 def make_prompts(path: Path, count: int, vocab: int, seed: int) -> None:
     rng = random.Random(seed)
-    texts = (" ".join(f"w{rng.randrange(vocab)}" for _ in range(rng.randint(16, 128))) for _ in range(count))
+    texts = (" ".join(f"w{rng.randrange(2, vocab)}" for _ in range(rng.randint(16, 128))) for _ in range(count))
     path.write_text("".join(json.dumps({"instruction": text, "output": ""}) + "\n" for text in texts))
 
 
