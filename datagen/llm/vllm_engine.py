@@ -11,7 +11,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from typing import Any, Literal
 from datagen.errors import ConfigError, DatagenError, LLMError, StageError
 from datagen.llm.base import Reply, Sampling
 from datagen.llm.local_model import chat_tokens, room
+from datagen.llm.vllm_processes import children, kill, watch
 from datagen.llm.vllm_requests import reply, sampling_params, text_tokens
 from datagen.record import Message
 
@@ -73,7 +73,7 @@ class Engine:
         self._loop.call_soon_threadsafe(self._closed.set)
         while self._thread.is_alive():
             if (before := self._before) is not None:
-                _kill(_children(before))
+                kill(children(before))
             self._thread.join(0.2)
 
     def _run(self) -> None:
@@ -121,7 +121,7 @@ class Engine:
             arguments = AsyncEngineArgs(**self._settings.arguments)
             self._engine = AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
             self._defaults = self._engine.model_config.get_diff_sampling_param()
-            self._watch = _watch(_children(self._before))
+            self._watch = watch(children(self._before))
         finally:
             self._before = None
         logger.info("vLLM's engine for %s is there after %.0f s", model, time.monotonic() - started)
@@ -166,29 +166,6 @@ class Engine:
             self._watch.kill()
             self._watch.communicate()
             self._watch = None
-
-
-def _children(before: list[Any]) -> list[Any]:
-    return [child for child in multiprocessing.active_children() if child not in before]
-
-
-def _kill(children: list[Any]) -> None:
-    """End processes and their own children: a worker that outlives its engine complains at length."""
-    import psutil
-
-    for child in children:
-        with suppress(psutil.Error):
-            process = psutil.Process(child.pid)
-            for one in (*process.children(recursive=True), process):
-                one.kill()
-
-
-def _watch(children: list[Any]) -> subprocess.Popen[bytes]:
-    """A process that ends the engine's as soon as this one is gone, even by kill -9: they do not notice by themselves,
-    and keep the GPU's memory."""
-    command = ["sh", "-c", 'cat; kill -9 "$@"', "sh", *(str(child.pid) for child in children)]
-    nowhere = subprocess.DEVNULL
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True)
 
 
 def _refused(error: Exception) -> DatagenError:
