@@ -233,7 +233,7 @@ def test_killed_it_takes_its_engine_along(tmp_path: Path) -> None:
     process = quickstart(tmp_path)
     wait_for_replies(tmp_path, process)
     process.kill()
-    process.wait()
+    process.communicate(timeout=60)  # until its engine has closed the pipes, too
     assert is_gone(process)
 
 
