@@ -49,15 +49,17 @@ class References:
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
         arguments = check_arguments(where, allowed, given)
+        for key, parameter in allowed.items():
+            if (value := arguments.get(key)) is None:
+                continue
+            if parameter.kind == "path":
+                arguments[key] = self.file(f"{where}: {key}", value)
+            elif parameter.kind == "model":
+                arguments[key] = self.means.get(value, value)
         try:
             check_backend(raw["use"], arguments)
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
-        for key, value in arguments.items():
-            if value is not None and allowed[key].kind == "path":
-                arguments[key] = self.file(f"{where}: {key}", value)
-            elif value is not None and allowed[key].kind == "model":
-                arguments[key] = self.means.get(value, value)
         price = _price(where, raw.get("price"))
         self.llms[name] = Entry(name, raw["use"], arguments, self._pack(f"{where}: prompts", pack), sampling, price)
 
