@@ -38,6 +38,7 @@ HEAVY_AT_IMPORT = {
     "datagen.text.rouge_numba",
     "datagen.text.overlap_numba",
     "datagen.text.overlap_kernel",
+    "datagen.text.vector_search",
 }
 MODULES = {
     ".".join(("datagen", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path

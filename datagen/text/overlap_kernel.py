@@ -234,9 +234,7 @@ def _best(words: Words, sizes: Ints, runs: Runs, marks: Marks, coverage: float) 
 
 
 @compiled
-def match(
-    words: Words, ends: Ints, sizes: Ints, runs: Runs, marks: Marks, coverage: float, out: Ints
-) -> None:
+def match(words: Words, ends: Ints, sizes: Ints, runs: Runs, marks: Marks, coverage: float, out: Ints) -> None:
     """For each text, given as the hashes of its words, its best item or -1."""
     for number in range(len(ends)):
         begin = ends[number - 1] if number else 0
