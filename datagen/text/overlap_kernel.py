@@ -21,9 +21,10 @@ Flags = npt.NDArray[np.bool_]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xD6E8FEB86659FD93)
-_OTHER, _DIGIT, _LETTER, _LOW_LINE, _SIGN = range(5)
-_KINDS = np.full(256, _OTHER)
+_OTHER, _DIGIT, _LETTER, _LOW_LINE, _SIGN, _AT_TIMES = range(6)
+_KINDS = np.full(256, _OTHER, np.uint8)
 _KINDS[48:58], _KINDS[97:123], _KINDS[95], _KINDS[list(b"+*/=<>^%")] = _DIGIT, _LETTER, _LOW_LINE, _SIGN
+_KINDS[list(b"!#-")] = _AT_TIMES
 
 
 class Runs(NamedTuple):
@@ -36,6 +37,8 @@ class Runs(NamedTuple):
     next: Small
     sieve: Words
     """A Bloom filter of one hash: most runs of a text are unknown, and it fits the cache."""
+    pairs: Words
+    """The same of the first two words of all runs that are shorter than n: their sizes are many, and they are few."""
     item: Small
     """For each position its item."""
     starts: Ints
@@ -119,6 +122,19 @@ def word_hashes(text: Bytes, is_parted: bool, out: Words) -> int:
     """A hash of each word; their number."""
     count, at = 0, 0
     while at < len(text):
+        kind = _KINDS[text[at]]
+        if not is_parted and kind == _OTHER:
+            at += 1
+            continue
+        if not is_parted and kind == _LETTER:  # nearly all words, in one go
+            value = _GOLDEN
+            while kind in (_LETTER, _DIGIT, _LOW_LINE):
+                value = (value ^ np.uint64(text[at])) * _MIX
+                at += 1
+                kind = _KINDS[text[at]] if at < len(text) else _OTHER
+            out[count] = _mixed(value)
+            count += 1
+            continue
         end = _part_end(text, at) if is_parted else _word_end(text, at)
         if end > at:
             value = _GOLDEN
@@ -152,14 +168,21 @@ def all_words(text: Bytes, ends: Ints, is_parted: Flags, out: Words, out_ends: I
 
 
 @compiled
-def _bit(key: np.uint64, sieve: Words) -> Any:
-    return (key >> np.uint64(1)) & np.uint64(64 * len(sieve) - 1)
+def _sift(key: np.uint64, sieve: Words) -> None:
+    bit = (key >> np.uint64(1)) & np.uint64(64 * len(sieve) - 1)
+    sieve[np.int64(bit >> np.uint64(6))] |= np.uint64(1) << (bit & np.uint64(63))
 
 
 @compiled
-def learn(words: Words, runs: Runs) -> None:
+def _may_hold(key: np.uint64, sieve: Words) -> bool:
+    bit = (key >> np.uint64(1)) & np.uint64(64 * len(sieve) - 1)
+    return bool((sieve[np.int64(bit >> np.uint64(6))] >> (bit & np.uint64(63))) & np.uint64(1))
+
+
+@compiled
+def learn(words: Words, ngram: int, runs: Runs) -> None:
     """Fill in the runs; from the last to the first, so that those of one hash stand in their order."""
-    keys, sieve = runs.keys, runs.sieve
+    keys = runs.keys
     for item in range(len(runs.sizes) - 1, -1, -1):
         begin, end, size = runs.starts[item], runs.starts[item + 1], runs.sizes[item]
         for at in range(end - 1, begin - 1, -1):
@@ -167,8 +190,9 @@ def learn(words: Words, runs: Runs) -> None:
             if size == 0 or at + size > end:
                 continue
             key = _whole(words[at : at + size])
-            bit = _bit(key, sieve)
-            sieve[np.int64(bit >> np.uint64(6))] |= np.uint64(1) << (bit & np.uint64(63))
+            _sift(key, runs.sieve)
+            if size < ngram:
+                _sift(_whole(words[at : at + 2]), runs.pairs)
             slot = np.int64(key >> np.uint64(20)) & (len(keys) - 1)
             while keys[slot] and keys[slot] != key:
                 slot = (slot + 1) & (len(keys) - 1)
@@ -179,9 +203,6 @@ def learn(words: Words, runs: Runs) -> None:
 @compiled
 def _find(key: np.uint64, runs: Runs) -> int:
     """The slot of a run that is known, else -1."""
-    bit = _bit(key, runs.sieve)
-    if not (runs.sieve[np.int64(bit >> np.uint64(6))] >> (bit & np.uint64(63))) & np.uint64(1):
-        return -1
     slot = np.int64(key >> np.uint64(20)) & (len(runs.keys) - 1)
     while runs.keys[slot]:
         if runs.keys[slot] == key:
@@ -208,23 +229,35 @@ def _cover(slot: int, size: int, runs: Runs, marks: Marks, touched: int) -> int:
 
 
 @compiled
-def _best(words: Words, sizes: Ints, runs: Runs, marks: Marks, coverage: float) -> int:
+def _seen(key: np.uint64, size: int, runs: Runs, marks: Marks, touched: int) -> int:
+    """Take note of a run of the text; how many items were touched so far."""
+    slot = _find(key, runs)
+    if slot < 0 or marks.slot[slot] == marks.count[0]:
+        return touched
+    marks.slot[slot] = marks.count[0]
+    return int(_cover(slot, size, runs, marks, touched))
+
+
+@compiled
+def _best(words: Words, ngram: int, short: Ints, runs: Runs, marks: Marks, coverage: float) -> int:
     """The item that is covered most, and above ``coverage``; the first among equals, -1 for none."""
     marks.count[0] += 1
-    touched = 0
-    for size in sizes:
-        value, top = np.uint64(0), np.uint64(1)
-        for _ in range(size):
-            top *= _GOLDEN
-        for at in range(len(words)):
-            value = value * _GOLDEN + words[at]
-            if at >= size:
-                value -= top * words[at - size]
-            if at >= size - 1:
-                slot = _find(_mixed(value + np.uint64(size)) | np.uint64(1), runs)
-                if slot >= 0 and marks.slot[slot] != marks.count[0]:
-                    marks.slot[slot] = marks.count[0]
-                    touched = _cover(slot, size, runs, marks, touched)
+    touched, value, top = 0, np.uint64(0), np.uint64(1)
+    for _ in range(ngram):
+        top *= _GOLDEN
+    for at in range(len(words)):
+        value = value * _GOLDEN + words[at]
+        if at >= ngram:
+            value -= top * words[at - ngram]
+        if at >= ngram - 1:
+            key = _mixed(value + np.uint64(ngram)) | np.uint64(1)
+            if _may_hold(key, runs.sieve):
+                touched = _seen(key, ngram, runs, marks, touched)
+    for at in range(len(words) - 1 if len(short) else 0):
+        if _may_hold(_mixed(words[at] * _GOLDEN + words[at + 1] + np.uint64(2)) | np.uint64(1), runs.pairs):
+            for size in short:
+                if at + size <= len(words):
+                    touched = _seen(_whole(words[at : at + size]), size, runs, marks, touched)
     best, most = -1, coverage
     for item in marks.touched[:touched]:
         share = marks.covered[item] / (runs.starts[item + 1] - runs.starts[item])
@@ -234,8 +267,10 @@ def _best(words: Words, sizes: Ints, runs: Runs, marks: Marks, coverage: float) 
 
 
 @compiled
-def match(words: Words, ends: Ints, sizes: Ints, runs: Runs, marks: Marks, coverage: float, out: Ints) -> None:
-    """For each text, given as the hashes of its words, its best item or -1."""
+def match(
+    words: Words, ends: Ints, ngram: int, short: Ints, runs: Runs, marks: Marks, coverage: float, out: Ints
+) -> None:
+    """For each text, given as the hashes of its words, its best item or -1; ``short``: sizes of runs below ngram."""
     for number in range(len(ends)):
         begin = ends[number - 1] if number else 0
-        out[number] = _best(words[begin : ends[number]], sizes, runs, marks, coverage)
+        out[number] = _best(words[begin : ends[number]], ngram, short, runs, marks, coverage)

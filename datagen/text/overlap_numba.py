@@ -16,7 +16,7 @@ from datagen.text.overlap_kernel import Ints, Marks, Runs, Words
 from datagen.text.words import normal, words
 
 _NO_WORDS = "’‘“”–—…•\u00a0"
-"""Signs beyond ASCII that only part words; texts that have no others are the greater part of those that are not ASCII."""
+"""Signs beyond ASCII that only part words: most texts that are not ASCII have no others."""
 
 
 class NumbaOverlap:
@@ -28,8 +28,8 @@ class NumbaOverlap:
         starts = np.concatenate([np.zeros(1, np.int64), ends])
         sizes = np.array([run_size(length, ngram) for length in np.diff(starts).tolist()], np.int64)
         self._runs = _runs(len(hashes), starts, sizes)
-        self._sizes = np.unique(sizes[sizes > 0])
-        kernel.learn(hashes, self._runs)
+        self._short = np.unique(sizes[(sizes > 0) & (sizes < ngram)])
+        kernel.learn(hashes, ngram, self._runs)
         self._marks = Marks(
             count=np.zeros(1, np.int64),
             slot=np.zeros(len(self._runs.keys), np.int64),
@@ -47,7 +47,7 @@ class NumbaOverlap:
         """See ``Overlap.matches``."""
         hashes, ends, wholes = _hashed(texts)
         best = np.empty(len(texts), np.int64)
-        kernel.match(hashes, ends, self._sizes, self._runs, self._marks, self._coverage, best)
+        kernel.match(hashes, ends, self._ngram, self._short, self._runs, self._marks, self._coverage, best)
         found = zip(texts, wholes.tolist(), best.tolist(), strict=True)
         return [self._match(text, whole, item) for text, whole, item in found]
 
@@ -92,6 +92,7 @@ def _runs(positions: int, starts: Ints, sizes: Ints) -> Runs:
         first=np.empty(keys, np.int32),
         next=np.empty(positions, np.int32),
         sieve=np.zeros(max(1, keys // 16), np.uint64),
+        pairs=np.zeros(1024, np.uint64),
         item=np.empty(positions, np.int32),
         starts=starts,
         sizes=sizes,

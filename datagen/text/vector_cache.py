@@ -1,7 +1,7 @@
 """Vectors that were computed once, on disk, by the text and by all that made them: encoding is what embeddings cost.
 
-One SQLite file for each maker, in ``$DATAGEN_CACHE`` or ``~/.cache/datagen``, so that runs and projects share it; it may
-be deleted at any time. Several processes may read and write at once. About 1.6 kB a text at 384 dimensions; beyond
+One SQLite file for each maker, in ``$DATAGEN_CACHE`` or ``~/.cache/datagen``, so that runs and projects share it; it
+may be deleted at any time. Several processes may read and write at once. About 1.6 kB a text at 384 dimensions; beyond
 ``LARGEST`` the older half goes.
 """
 

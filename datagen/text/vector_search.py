@@ -1,4 +1,4 @@
-"""Nearest unit vectors by cosine: exactly by all pairs, within clusters (SemDeDup, arXiv 2303.09540), or by an index."""
+"""Nearest unit vectors by cosine: all pairs exactly, within clusters (SemDeDup, arXiv 2303.09540), or by an index."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def test_processes_share_a_cache(tmp_path: Path) -> None:
         writer.join()
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
     log: list[str] = []
-    VectorCache("m", folder=tmp_path).vectors([str(at) for at in range(0, 300)], counting(log))  # type: ignore[arg-type]
+    VectorCache("m", folder=tmp_path).vectors([str(at) for at in range(300)], counting(log))  # type: ignore[arg-type]
     assert not log
 
 
