@@ -11,7 +11,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import yaml
@@ -77,7 +77,7 @@ def _rows(file: Path, form: Preset) -> Iterator[tuple[int, Row]]:
     if delimiter is None:
         yield from ((number, parsed(row)) for number, row in numbered_rows(file))
         return
-    quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
     with opened(file) as raw:
         text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
         rows = csv.DictReader(text, form.columns or None, delimiter=delimiter, quoting=quoting)

@@ -61,7 +61,7 @@ class EmbeddingPool:
         within = np.tril(block @ block.T, -1)
         if (pairs := self._search.comparable(block)) is not None:
             within[~pairs] = 0.0
-        has_near = (within >= self._threshold).any(axis=1).tolist()
+        has_near: list[bool] = np.any(within >= self._threshold, axis=1).tolist()
         admitted: list[int] = []
         verdicts: list[tuple[int, float] | None] = []
         for at, (near, similarity) in enumerate(zip(index.tolist(), cosine.tolist(), strict=True)):

@@ -50,7 +50,7 @@ class Runs(NamedTuple):
 class Marks(NamedTuple):
     """Room to work in: which text (they are numbered from 1) was last seen here, so that nothing is ever cleared."""
 
-    count: Ints
+    now: Ints
     slot: Ints
     position: Ints
     item: Ints
@@ -214,7 +214,7 @@ def _find(key: np.uint64, runs: Runs) -> int:
 @compiled
 def _cover(slot: int, size: int, runs: Runs, marks: Marks, touched: int) -> int:
     """Mark the words of all runs of one hash in their items; how many items were touched so far."""
-    now, at = marks.count[0], runs.first[slot]
+    now, at = marks.now[0], runs.first[slot]
     while at >= 0:
         item = runs.item[at]
         if runs.sizes[item] == size:  # a run of another size with this hash is a collision
@@ -232,16 +232,16 @@ def _cover(slot: int, size: int, runs: Runs, marks: Marks, touched: int) -> int:
 def _seen(key: np.uint64, size: int, runs: Runs, marks: Marks, touched: int) -> int:
     """Take note of a run of the text; how many items were touched so far."""
     slot = _find(key, runs)
-    if slot < 0 or marks.slot[slot] == marks.count[0]:
+    if slot < 0 or marks.slot[slot] == marks.now[0]:
         return touched
-    marks.slot[slot] = marks.count[0]
+    marks.slot[slot] = marks.now[0]
     return int(_cover(slot, size, runs, marks, touched))
 
 
 @compiled
 def _best(words: Words, ngram: int, short: Ints, runs: Runs, marks: Marks, coverage: float) -> int:
     """The item that is covered most, and above ``coverage``; the first among equals, -1 for none."""
-    marks.count[0] += 1
+    marks.now[0] += 1
     touched, value, top = 0, np.uint64(0), np.uint64(1)
     for _ in range(ngram):
         top *= _GOLDEN

@@ -31,7 +31,7 @@ class NumbaOverlap:
         self._short = np.unique(sizes[(sizes > 0) & (sizes < ngram)])
         kernel.learn(hashes, ngram, self._runs)
         self._marks = Marks(
-            count=np.zeros(1, np.int64),
+            now=np.zeros(1, np.int64),
             slot=np.zeros(len(self._runs.keys), np.int64),
             position=np.zeros(len(hashes), np.int64),
             item=np.zeros(len(items), np.int64),
