@@ -39,15 +39,15 @@ class Exact:
         """See ``Search.add``."""
         self._held.add(vectors)
         if self._basis is not None:
-            self._short.add(self._shortened(vectors))
+            self._short.add(_shortened(vectors, self._basis))
         elif len(self._held) >= _FIT_AT:
             self._basis = _basis(self._held.all, float(self._threshold))
-            self._short.add(self._shortened(self._held.all))
+            self._short.add(_shortened(self._held.all, self._basis))
 
     def best(self, block: Vectors) -> tuple[Ints, Vectors]:
         """See ``Search.best``."""
         index, cosine = np.full(len(block), -1), np.full(len(block), -2.0, np.float32)
-        short = self._shortened(block) if self._basis is not None else None
+        short = None if self._basis is None else _shortened(block, self._basis)
         for start in range(0, len(self._held), _TILE):
             rows, columns, found = self._near(block, short, start)
             order = np.lexsort((columns, -found, rows))
@@ -74,11 +74,6 @@ class Exact:
         cosines = block @ tile.T
         rows, columns = _where(cosines >= self._threshold)
         return rows, columns, cosines[rows, columns]
-
-    def _shortened(self, vectors: Vectors) -> Vectors:
-        turned = vectors @ self._basis
-        rest = np.sqrt(np.maximum(np.square(vectors).sum(axis=1) - np.square(turned).sum(axis=1), 0.0))
-        return np.hstack([turned, rest[:, None]])
 
 
 class Clusters:
@@ -205,10 +200,17 @@ def _basis(vectors: Vectors, threshold: float) -> Vectors:
     def cost(k: int) -> float:
         rest = np.sqrt(np.square(sample[:, k:]).sum(axis=1))
         left = sample[:, :k] @ sample[:, :k].T + np.outer(rest, rest) >= threshold
-        return k + float(left.mean()) * _LOOK * vectors.shape[1]
+        return float(k + left.mean() * _LOOK * vectors.shape[1])
 
     best = min((k for k in _SHORT if k < vectors.shape[1]), key=cost, default=vectors.shape[1])
     return np.ascontiguousarray(axes[:, :best])
+
+
+def _shortened(vectors: Vectors, basis: Vectors) -> Vectors:
+    """The dimensions that are kept, and the length of the rest."""
+    turned = vectors @ basis
+    rest = np.sqrt(np.maximum(np.square(vectors).sum(axis=1) - np.square(turned).sum(axis=1), 0.0))
+    return np.hstack([turned, rest[:, None]])
 
 
 def _where(flags: Flags) -> tuple[Ints, Ints]:
