@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from datagen.text.embeddings import EmbeddingPool, Search
-from datagen.text.encoder import Encoder, Precision
+from datagen.text.encoder import Encoder, Precision, has_bfloat16
 from datagen.text.vector_search import Clusters, Exact, Index
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ def encode(model: str, texts: list[str]) -> Any:
     """Both precisions; gives the float32 vectors."""
     least: dict[str, float] = {}
     made: dict[str, Any] = {}
-    precisions: tuple[Precision, ...] = ("float32", "bfloat16")
+    precisions: tuple[Precision, ...] = ("float32", "bfloat16") if has_bfloat16() else ("float32",)
     open_ = {one: Encoder(model, revision=None, device="cpu", batch_size=64, precision=one) for one in precisions}
     for one in precisions:
         open_[one].computed(texts[:64])
@@ -56,7 +56,10 @@ def encode(model: str, texts: list[str]) -> Any:
         for one in precisions:
             seconds, made[one] = timed(lambda one=one: open_[one].computed(texts))  # type: ignore[misc]
             least[one] = min(seconds, least.get(one, seconds))
-    full, half = made["float32"], made["bfloat16"]
+    full, half = made["float32"], made.get("bfloat16", made["float32"])
+    if "bfloat16" not in made:
+        least["bfloat16"] = least["float32"]
+        print("this processor has no bfloat16 instructions: what is said of it here is float32's")
     same = (full * half).sum(axis=1)
     some = slice(0, 2000)
     moved = np.abs(full[some] @ full[some].T - half[some] @ half[some].T)

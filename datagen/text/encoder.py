@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import platform
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,8 +15,11 @@ if TYPE_CHECKING:
     from datagen.text.embeddings import Vectors
 
 Precision = Literal["float32", "bfloat16"]
-"""``bfloat16`` multiplies matrices in bfloat16: faster on processors that have it, and a cosine of 0.9 moves by up to
-about 0.002 (measured in ``benchmarks/embeddings.py``), so that it is asked for and not chosen by the processor."""
+"""``bfloat16`` multiplies matrices in bfloat16: faster on processors that can (AVX512_BF16, AMX, GPUs), far slower on
+others. It moves every cosine a little, so it is asked for: chosen by the processor, it would make a file's rows depend
+on the machine. ``benchmarks/embeddings.py`` measures both."""
+
+logger = logging.getLogger("datagen")
 
 
 class Encoder:
@@ -45,6 +50,8 @@ class Encoder:
             why = " ".join(str(error).split())[:300]
             raise ConfigError(f"embedding model {model}: cannot be loaded: {why}") from error
         self._model, self._batch_size, self._precision = loaded, batch_size, precision
+        if precision == "bfloat16" and loaded.device.type == "cpu" and not has_bfloat16():
+            logger.warning("embeddings: this processor has no bfloat16 instructions: precision: float32 is faster here")
         self._cache = VectorCache(f"{_digest(loaded)}-{precision}")
 
     def __call__(self, texts: Sequence[str]) -> Vectors:
@@ -62,6 +69,13 @@ class Encoder:
         vectors = np.asarray(raw, np.float32)
         unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
         return unit
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 by itself: AVX512_BF16; of others than x86 nothing is known."""
+    import torch
+
+    return platform.machine() not in ("x86_64", "AMD64") or bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def _digest(model: Any) -> str:

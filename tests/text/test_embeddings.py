@@ -13,7 +13,7 @@ from embedder import tiny_embedder
 np = pytest.importorskip("numpy")
 
 from datagen.text.embeddings import EmbeddingPool, Search  # noqa: E402
-from datagen.text.encoder import Encoder, Precision  # noqa: E402
+from datagen.text.encoder import Encoder, Precision, has_bfloat16  # noqa: E402
 from datagen.text.vector_cache import VectorCache  # noqa: E402
 
 
@@ -186,8 +186,9 @@ def test_the_cache_goes_by_the_weights_and_not_by_the_name(cache_folder: Path, t
     assert len(list(cache_folder.glob("*.sqlite"))) == 3
 
 
-def test_bfloat16_stays_near(cache_folder: Path) -> None:
+def test_bfloat16_stays_near_and_says_where_it_is_slow(cache_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     texts = ["Reverse the words dog cat.", "What is the capital of France?"]
     exactly, nearly = opened(tiny_embedder())(texts), opened(tiny_embedder(), "bfloat16")(texts)
     assert (exactly != nearly).any()
     assert (exactly * nearly).sum(axis=1).min() > 0.999
+    assert ("no bfloat16 instructions" in caplog.text) == (not has_bfloat16())
