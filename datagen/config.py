@@ -7,7 +7,7 @@ function's own arguments; ``repeat: N`` with ``stages:`` unrolls a group into ``
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -151,7 +151,13 @@ def _arguments(known: References, where: str, name: str, stage: Stage, given: di
             known.add_llm(f"{where}: {key}", entry := f"{name}-{key}", value)
             given[key] = entry
     arguments = check_arguments(where, stage.parameters, given)
-    resolve = {"llm": known.llm, "rows": known.rows, "path": known.file, "model": known.model}
+    resolve: dict[str, Callable[[str, Any], Any]] = {
+        "llm": known.llm,
+        "rows": known.rows,
+        "named_rows": known.named_rows,
+        "path": known.file,
+        "model": known.model,
+    }
     for key, value in arguments.items():
         kind, at = stage.parameters[key].kind, f"{where}: {key}"
         if kind == "prompt" and value is not None:

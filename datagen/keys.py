@@ -82,6 +82,8 @@ class Keys:
             return self._entry(self.pipeline.llms[value])
         if kind == "rows":
             return self._input(value)
+        if kind == "named_rows":
+            return {name: self._input(one) for name, one in value.items()}
         if kind == "path":
             return _file_digest(Path(value))
         if kind == "model":

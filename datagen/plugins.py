@@ -28,7 +28,7 @@ from datagen.errors import ConfigError
 from datagen.llm import models
 from datagen.llm.base import Backend
 from datagen.llm.client import LLM
-from datagen.stage import FunctionName, ModelName, PromptName, Rows
+from datagen.stage import FunctionName, ModelName, NamedRows, PromptName, Rows
 
 GROUPS = ("sources", "generators", "filters", "mixtures", "training", "evaluation")
 BACKENDS = ("transformers", "vllm", "openai", "openai_batch", "scripted")
@@ -193,7 +193,7 @@ def _converted(where: str, parameter: Parameter, value: Any) -> Any:
         return None
     if parameter.kind == "path" and isinstance(value, Path):
         return str(value)
-    expected = parameter.annotation if parameter.kind == "value" else str
+    expected = parameter.annotation if parameter.kind == "value" else _WRITTEN.get(parameter.kind, str)
     try:
         return msgspec.convert(value, expected)
     except TypeError:  # an annotation that only Python callers can satisfy, such as a function
@@ -202,9 +202,12 @@ def _converted(where: str, parameter: Parameter, value: Any) -> Any:
         raise ConfigError(f"{where}: {parameter.name}: {value!r}: {error}; it takes {parameter.spelled}") from error
 
 
+# What stands in the file for a special annotation, where that is not a name alone.
+_WRITTEN: dict[str, Any] = {"named_rows": str | list[str] | dict[str, str]}
 _KINDS: dict[Any, str] = {
     LLM: "llm",
     Rows: "rows",
+    NamedRows: "named_rows",
     Path: "path",
     random.Random: "rng",
     PromptName: "prompt",

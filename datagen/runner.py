@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from datagen import findings
 from datagen.aio import ordered_map
 from datagen.binding import Binding
 from datagen.errors import DatagenError, LLMError, StageError
@@ -121,7 +122,10 @@ class _Run:
         before = [_counts(llm) for llm in llms]
         writer = Writer(folder)
         try:
-            with self.progress.stage(node.name, sum(map(len, inputs.values())), writer, llms, taken):
+            with (
+                self.progress.stage(node.name, sum(map(len, inputs.values())), writer, llms, taken),
+                findings.collecting() as result.metrics,
+            ):
                 async with aclosing(self._stream(node, inputs, arguments, llms, taken)) as stream:
                     async for record, calls in stream:
                         writer.write(settled(record, node.on_failure, node.name), calls)

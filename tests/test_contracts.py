@@ -45,6 +45,7 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "self_chat": {"prompt": [*DIALOGUE, Message("assistant", "Blue.")]},
     "self_chat/transcript": {"instruction": "Add two numbers."},
     "translate/reply": {"instruction": "Add two numbers.", "answer": "3", "language": "German"},
+    "decontaminate_meaning": {"instruction": "Add two numbers.", "item": "Add 2 and 3."},
     "critique": {**ASKED, "answer": "Blue.", "critique": "Too short."},
 }
 
@@ -117,12 +118,12 @@ NEEDS: dict[str, dict[str, Any]] = {
 
 async def filtered(stage: Stage, records: Iterable[Record], llm: LLM) -> list[Record]:
     given = dict(NEEDS.get(stage.name, {}))
-    if stage.name == "filters.dedup_embedding":
+    if stage.name in ("filters.dedup_embedding", "filters.decontaminate_meaning"):
         given["model"] = tiny_embedder()
     for parameter in stage.parameters.values():
         if parameter.kind == "llm":
             given[parameter.name] = llm
-        elif parameter.kind == "rows" and parameter.required:
+        elif parameter.kind in ("rows", "named_rows") and parameter.required:
             given[parameter.name] = mixed_records()[:2]
         elif parameter.kind == "rng":
             given[parameter.name] = random.Random(0)

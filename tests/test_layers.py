@@ -12,7 +12,7 @@ import datagen
 
 ROOT = Path(datagen.__file__).parent
 STAGES = ("sources", "generators", "filters", "mixtures", "training", "evaluation")
-BASE = ("record", "errors", "rng", "stage", "aio", "assets", "prompts", "text", "llm")
+BASE = ("record", "errors", "rng", "stage", "findings", "aio", "assets", "prompts", "text", "llm")
 HEAVY = {
     "torch",
     "trl",
@@ -36,8 +36,9 @@ HEAVY_AT_IMPORT = {
     "datagen.text.join_kernel",
     "datagen.text.jaccard_numba",
     "datagen.text.rouge_numba",
-    "datagen.text.screen",
-    "datagen.text.screen_kernel",
+    "datagen.text.overlap_numba",
+    "datagen.text.overlap_kernel",
+    "datagen.text.vector_search",
 }
 MODULES = {
     ".".join(("datagen", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path

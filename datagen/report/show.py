@@ -31,7 +31,7 @@ def print_outcome(outcome: Outcome, rows: int = 5, stage: str | None = None) -> 
     if rows and shown:
         _print_rows(console, shown, outcome.folders[shown], rows)
     for result in outcome.results.values():
-        if result.shape == "job":
+        if result.shape == "job" or result.metrics:
             _print_metrics(console, result)
     console.print(f"\nEverything is in {outcome.folder}/", style="bold")
     for name, folder in outcome.folders.items():
