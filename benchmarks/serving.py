@@ -18,7 +18,7 @@ OURS = Path(__file__).with_name("latency_server.py")
 
 @contextmanager
 def serving(program: str, *, latency_s: float) -> Iterator[str]:
-    """The base URL of a running server; ``program`` takes ``--port`` and ``--delay-ms``, and is ours where it is empty."""
+    """The base URL of a server; ``program`` takes ``--port`` and ``--delay-ms``, and is ours where it is empty."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]

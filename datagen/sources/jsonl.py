@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import itertools
 import logging
 from collections.abc import Iterable, Iterator
@@ -11,11 +10,11 @@ from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 import orjson
-import zstandard
 
 from datagen.errors import ConfigError, DataError
 from datagen.record import Record, decode, instruction
 from datagen.text.formats import FORMATS, Format, FormatName, checked, detect
+from datagen.zstd import zstd
 
 logger = logging.getLogger("datagen")
 
@@ -130,8 +129,7 @@ def _open(path: Path) -> IO[bytes]:
     if path.suffix == ".gz":
         return cast(IO[bytes], gzip.open(path, "rb"))
     if path.suffix == ".zst":
-        frames = zstandard.ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True)
-        return io.BufferedReader(cast(io.RawIOBase, frames))
+        return cast(IO[bytes], zstd.open(path))
     return path.open("rb")
 
 

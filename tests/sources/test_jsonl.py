@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import zstandard
 
 from datagen.errors import ConfigError, DataError
 from datagen.record import Answer, Message, encode, instruction
 from datagen.sources.jsonl import jsonl
+from datagen.zstd import zstd
 
 needs_data = pytest.mark.skipif(
     "DATAGEN_TEST_DATA" not in os.environ, reason="set DATAGEN_TEST_DATA to the data folder"
@@ -151,7 +151,7 @@ def test_a_document_with_one_list_of_rows_is_that_list(tmp_path: Path, indent: i
 def test_compressed_files_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:
     text = b'\xef\xbb\xbf{"prompt": "A", "answer": "B"}\n'
     (tmp_path / "x.jsonl.gz").write_bytes(gzip.compress(text))
-    (tmp_path / "x.jsonl.zst").write_bytes(zstandard.compress(text[:9]) + zstandard.compress(text[9:]))
+    (tmp_path / "x.jsonl.zst").write_bytes(zstd.compress(text[:9]) + zstd.compress(text[9:]))
     for name in ("x.jsonl.gz", "x.jsonl.zst"):
         assert [record.answer for record in jsonl(path=tmp_path / name)] == ["B"]
 
