@@ -107,10 +107,12 @@ class OpenAI:
     async def close(self) -> None:
         """Wait for the replies that are on their way, which are paid for; then close the connections."""
         if self._session is not None:
-            if self._loop is asyncio.get_running_loop():
-                await self._drain()
-            await self._session.close()
-            self._session = None
+            try:
+                if self._loop is asyncio.get_running_loop():
+                    await self._drain()
+            finally:  # a second Ctrl-C ends the waiting
+                await self._session.close()
+                self._session = None
 
     async def _drain(self) -> None:
         drained = asyncio.ensure_future(self._slots.drain())
