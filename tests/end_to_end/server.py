@@ -22,6 +22,8 @@ class Server:
 
     def __init__(self) -> None:
         self.seen: Counter[bytes] = Counter()
+        self.asked: dict[str, bytes] = {}
+        """The request that a reply's text answers."""
         self.starts = 0
         self.latency_s = 0.0
         self.plan: Plan = lambda number, prompt: None
@@ -94,7 +96,9 @@ class Server:
         await asyncio.sleep(self.latency_s * (0.5 + number % 3))
         if isinstance(planned, web.StreamResponse):
             return planned
-        return web.json_response(completion(planned if planned is not None else answer(prompt, body)))
+        text = planned if planned is not None else answer(prompt, body)
+        self.asked[text] = body
+        return web.json_response(completion(text))
 
 
 def completion(text: str) -> dict[str, Any]:
