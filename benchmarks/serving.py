@@ -17,13 +17,13 @@ OURS = Path(__file__).with_name("latency_server.py")
 
 
 @contextmanager
-def serving(program: str, *, latency_s: float) -> Iterator[str]:
+def serving(program: str = "", *more: str, latency_s: float) -> Iterator[str]:
     """The base URL of a server; ``program`` takes ``--port`` and ``--delay-ms``, and is ours where it is empty."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    ours = [sys.executable, str(OURS), str(port), "--latency", str(latency_s)]
-    given = [program, "--port", str(port), "--delay-ms", str(1000 * latency_s)]
+    ours = [sys.executable, str(OURS), str(port), "--latency", str(latency_s), *more]
+    given = [program, "--port", str(port), "--delay-ms", str(1000 * latency_s), *more]
     process = subprocess.Popen(given if program else ours, stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}/v1"
     try:
