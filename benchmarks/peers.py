@@ -1,9 +1,9 @@
 """The same job in other toolkits, beside ours, against the same server: seconds, rows that came, and ratios.
 
-Three jobs at concurrency 50 and 0.2 s a reply: all alike; one reply in fifty ten times slower; 10 % 429 with Retry-After
-1 and 10 % 500. A peer is a script that takes a number of prompts, an empty folder and a concurrency, finds the server in
-``$BASE``, and prints ``RESULT ... rows=N ... wall=SECONDSs``, in a Python of its own. One that is not done within
-``--limit`` seconds is stopped. Ours counts everything: sources, HTTP, journal, rows on disk.
+Three jobs at concurrency 50 and 0.2 s a reply: all alike; one reply in fifty ten times slower; 10 % 429 with
+Retry-After 1 and 10 % 500. A peer is a script that takes a number of prompts, an empty folder and a concurrency, finds
+the server in ``$BASE``, and prints ``RESULT ... rows=N ... wall=SECONDSs``, in a Python of its own. One that is not
+done within ``--limit`` seconds is stopped. Ours counts everything: sources, HTTP, journal, rows on disk.
 
 Run: python benchmarks/peers.py --peer distilabel='PYTHON SCRIPT' [--peer ...] [--prompts 8000] [--limit 240]
 """

@@ -254,8 +254,9 @@ def _nothing_left(node: Node, writer: Writer, folder: Path) -> str:
     if not writer.dropped:
         return f"{node.name} ({node.stage.name}) made no rows"
     reason, count = writer.reasons.most_common(1)[0]
+    error = f": {writer.errors[reason]}" if reason in writer.errors else ""
     return (
-        f"{node.name} ({node.stage.name}) kept none of {writer.dropped} rows, most often {reason} ({count}); "
+        f"{node.name} ({node.stage.name}) kept none of {writer.dropped} rows, most often {reason} ({count}){error}; "
         f"see {folder / DROPPED}, change its settings and run again"
     )
 

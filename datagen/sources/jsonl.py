@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import logging
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal, cast
@@ -95,14 +96,17 @@ def _rows(path: Path) -> Iterator[tuple[int, _Row]]:
     if path.suffix == ".parquet":
         yield from enumerate(_parquet(path), 1)
         return
-    with _open(path) as file:
-        if _is_document(path, file):
-            yield from enumerate(_document(path), 1)
-            return
-    with _open(path) as file:
-        for number, line in enumerate(file, 1):
-            if line := line.removeprefix(b"\xef\xbb\xbf").strip():
-                yield number, line
+    try:
+        with _open(path) as file:
+            if _is_document(path, file):
+                yield from enumerate(_document(path), 1)
+                return
+        with _open(path) as file:
+            for number, line in enumerate(file, 1):
+                if line := line.removeprefix(b"\xef\xbb\xbf").strip():
+                    yield number, line
+    except (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError) as error:
+        raise DataError(f"{path}: cannot be decompressed: {error}") from error
 
 
 def _is_document(path: Path, file: IO[bytes]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -27,6 +28,7 @@ class Server:
         self.starts = 0
         self.latency_s = 0.0
         self.plan: Plan = lambda number, prompt: None
+        self.certificate: ssl.SSLContext | None = None
         self._port = 0
         self._runner: web.AppRunner | None = None
         self._leaving: asyncio.Task[None] | None = None
@@ -36,7 +38,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/v1"
+        return f"http{'s' if self.certificate else ''}://127.0.0.1:{self._port}/v1"
 
     @property
     def repeated(self) -> int:
@@ -77,7 +79,8 @@ class Server:
         app.router.add_post("/v1/chat/completions", self._chat)
         self._runner = web.AppRunner(app, shutdown_timeout=0.01, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True).start()
+        certificate = {"ssl_context": self.certificate}
+        await web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True, **certificate).start()
         self._port = self._runner.addresses[0][1]
 
     async def _stop(self) -> None:

@@ -156,6 +156,16 @@ def test_compressed_files_and_a_byte_order_mark_are_read(tmp_path: Path) -> None
         assert [record.answer for record in jsonl(path=tmp_path / name)] == ["B"]
 
 
+@pytest.mark.parametrize("whole", [gzip.compress, zstd.compress])
+@pytest.mark.parametrize("part", [slice(0, -5), slice(3, None)])
+def test_a_compressed_file_that_is_cut_or_is_none_says_so(tmp_path: Path, whole: Any, part: slice) -> None:
+    text = b"".join(b'{"prompt": "%d"}\n' % number for number in range(5000))
+    path = tmp_path / f"x.jsonl.{'gz' if whole is gzip.compress else 'zst'}"
+    path.write_bytes(whole(text)[part])
+    with pytest.raises(DataError, match=r"x\.jsonl\.\w+: cannot be decompressed: "):
+        list(jsonl(path=path))
+
+
 def test_limit_counts_records(tmp_path: Path) -> None:
     path = lines(tmp_path / "x.jsonl", *({"prompt": str(n)} for n in range(9)))
     assert [record.instruction for record in jsonl(path=path, limit=2)] == ["0", "1"]
