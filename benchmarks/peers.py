@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from openai_throughput import ideal
 from serving import serving
@@ -31,8 +33,15 @@ CONCURRENCY, LATENCY_S = 50, 0.2
 _RESULT = re.compile(r"^RESULT .*?rows=(\d+)(?: none=(\d+))?.*?wall=([\d.]+)s", re.MULTILINE)
 
 
-def ours(url: str, count: int, folder: Path) -> tuple[int, float]:
-    """Rows and seconds of a pipeline of ours."""
+class Took(NamedTuple):
+    rows: int
+    seconds: float
+    cpu_s: float
+    """Of all its processes; a peer's with the import of its packages, which ``seconds`` leaves out."""
+
+
+def ours(url: str, count: int, folder: Path) -> Took:
+    """A pipeline of ours."""
     rows = (encode(instruction(f"prompt number {n}")) for n in range(count))
     (folder / "rows.jsonl").write_bytes(b"\n".join(rows))
     pipeline = {
@@ -43,17 +52,17 @@ def ours(url: str, count: int, folder: Path) -> tuple[int, float]:
             "answers": {"use": "generators.answer", "llm": "server"},
         },
     }
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     result = datagen.run(pipeline, root=folder).results["answers"]
-    return result.kept, time.perf_counter() - started
+    return Took(result.kept, time.perf_counter() - started, time.process_time() - cpu)
 
 
-def peer(command: list[str], url: str, count: int, folder: Path, limit_s: float) -> tuple[int, float] | None:
-    """Rows and seconds of a peer's script; None where it ended without, or not in time."""
+def peer(command: list[str], url: str, count: int, folder: Path, limit_s: float) -> Took | None:
+    """A peer's script; None where it ended without a result, or not in time."""
     words = [*command, str(count), str(folder / "out"), str(CONCURRENCY)]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     environment |= {"BASE": url, "HF_HUB_OFFLINE": "1", "HOME": str(folder), "HF_HOME": str(folder / "hf")}
-    log = folder / "log"
+    log, before = folder / "log", children_s()
     with log.open("w") as file:
         process = subprocess.Popen(
             words, cwd=folder, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
@@ -67,7 +76,13 @@ def peer(command: list[str], url: str, count: int, folder: Path, limit_s: float)
     if found is None:
         print("   ", *log.read_text(errors="replace").splitlines()[-2:], sep="\n    ", file=sys.stderr)
         return None
-    return int(found[1]) - int(found[2] or 0), float(found[3])
+    return Took(int(found[1]) - int(found[2] or 0), float(found[3]), children_s() - before)
+
+
+def children_s() -> float:
+    """CPU seconds of the processes that this one has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:
@@ -96,10 +111,9 @@ def main() -> None:
             if took is None:
                 print(f"{head} not done within {options.limit:.0f} s", flush=True)
                 continue
-            rows, seconds = took
-            base = base or seconds
-            shares = f"{best / seconds:.3f} of ideal  {seconds / base:5.1f}x ours"
-            print(f"{head} {rows:>6,} rows {seconds:7.1f} s  {shares}", flush=True)
+            base = base or took.seconds
+            shares = f"{best / took.seconds:.3f} of ideal  {took.seconds / base:5.1f}x ours"
+            print(f"{head} {took.rows:>6,} rows {took.seconds:7.1f} s  {shares}  CPU {took.cpu_s:5.1f} s", flush=True)
 
 
 if __name__ == "__main__":
