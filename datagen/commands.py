@@ -65,7 +65,11 @@ def estimate(options: argparse.Namespace) -> int:
     from datagen.report.estimate import print_estimates
 
     pipeline = config.load(options.file, parse_overrides(options.overrides))
-    found = estimated(pipeline, options.n, root=options.root, progress=_progress(options))
+    try:
+        found = estimated(pipeline, options.n, root=options.root, progress=_progress(options))
+    except StageError as error:
+        what = str(error).partition("; see ")[0]  # the folder is gone
+        raise StageError(f"{what} (of the {options.n} records of the estimate; datagen preview shows them)") from error
     names = {one.stage for one in found}
     print_estimates(found, [node.name for node in pipeline.nodes if node.name not in names], options.n)
     return 0

@@ -29,7 +29,7 @@ from datagen.llm import trail
 from datagen.llm.client import LLM
 from datagen.memory import forget_peak, peak_mb
 from datagen.pipeline import Node, Pipeline
-from datagen.progress import Progress
+from datagen.progress import Done, Progress
 from datagen.record import Record
 from datagen.rng import derive
 from datagen.store import DROPPED, Result, Store, Writer, disk, read_result, write_result
@@ -122,8 +122,9 @@ class _Run:
         before = [_counts(llm) for llm in llms]
         writer = Writer(folder)
         try:
+            total, done = _aim(node, sum(map(len, inputs.values())), writer, taken)
             with (
-                self.progress.stage(node.name, sum(map(len, inputs.values())), writer, llms, taken),
+                self.progress.stage(node.name, total, done, writer, llms),
                 findings.collecting() as result.metrics,
             ):
                 async with aclosing(self._stream(node, inputs, arguments, llms, taken)) as stream:
@@ -146,7 +147,7 @@ class _Run:
         if stage.shape == "record":
             window = max((llm.window for llm in llms), default=_WINDOW_WITHOUT_LLM)
             async with aclosing(
-                ordered_map(partial(self._followed, node, arguments), records, window=window)
+                ordered_map(partial(self._followed, node, arguments, taken), records, window=window)
             ) as results:
                 async for made, calls in results:
                     for record in made:
@@ -163,9 +164,13 @@ class _Run:
         for record in produced:
             yield record, ()
 
-    async def _followed(self, node: Node, arguments: dict[str, Any], record: Record) -> tuple[list[Record], list[str]]:
+    async def _followed(
+        self, node: Node, arguments: dict[str, Any], taken: Taken, record: Record
+    ) -> tuple[list[Record], list[str]]:
         with trail.following() as calls:
-            return await self._one(node, arguments, record), calls
+            made = await self._one(node, arguments, record)
+        taken.done += 1
+        return made, calls
 
     async def _one(self, node: Node, arguments: dict[str, Any], record: Record) -> list[Record]:
         own = {
@@ -191,13 +196,23 @@ class _Run:
         arguments, llms = self.binding.arguments(node), self.binding.llms(node)
         before = [_counts(llm) for llm in llms]
         result.read = sum(map(len, inputs.values()))
-        with self.progress.stage(node.name, result.read, None, llms, None):
+        with self.progress.stage(node.name, 0, None, None, llms):
             made = node.stage.function(inputs if node.stage.many else Chain(inputs), folder, **arguments)
             result.metrics = await made if inspect.isawaitable(made) else made
         _add_usage(result, llms, before)
 
     def _inputs(self, node: Node, taken: Taken) -> dict[str, Input]:
         return {str(one): Input(self.store.rows(one), taken) for one in node.inputs}
+
+
+def _aim(node: Node, rows: int, writer: Writer, taken: Taken) -> tuple[int, Done]:
+    """The number that a stage is on its way to, and how far it is: its ``count``, or the rows that it reads."""
+    count = node.arguments.get("count")
+    if node.stage.shape == "loop" and isinstance(count, int):
+        return count, lambda: writer.kept
+    if node.stage.shape == "record":
+        return rows, lambda: taken.done
+    return rows, lambda: min(taken.read, writer.kept + writer.dropped)
 
 
 @contextlib.contextmanager
@@ -243,8 +258,9 @@ def _nothing_left(node: Node, writer: Writer, folder: Path) -> str:
     if not writer.dropped:
         return f"{node.name} ({node.stage.name}) made no rows"
     reason, count = writer.reasons.most_common(1)[0]
+    error = f": {writer.errors[reason]}" if reason in writer.errors else ""
     return (
-        f"{node.name} ({node.stage.name}) kept none of {writer.dropped} rows, most often {reason} ({count}); "
+        f"{node.name} ({node.stage.name}) kept none of {writer.dropped} rows, most often {reason} ({count}){error}; "
         f"see {folder / DROPPED}, change its settings and run again"
     )
 

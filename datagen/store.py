@@ -102,6 +102,8 @@ class Writer:
         self.kept = 0
         self.dropped = 0
         self.reasons: Counter[str] = Counter()
+        self.errors: dict[str, str] = {}
+        """The first error of each reason that came with one."""
         self.parts: Counter[str] = Counter()
         self._rows = (folder / ROWS).open("wb", buffering=2**18)
         self._drops = (folder / DROPPED).open("wb", buffering=2**16)
@@ -116,6 +118,8 @@ class Writer:
             self._drops.write(line)
             self.dropped += 1
             self.reasons[record.dropped.reason] += 1
+            if error := record.dropped.evidence.get("error"):
+                self.errors.setdefault(record.dropped.reason, str(error))
             return
         self._rows.write(line)
         self.kept += 1

@@ -176,7 +176,8 @@ class LLM:
         """One reply that is paid for, within the budget; it is settled once the reply is on disk."""
         if self._budget is None:
             return await self._paid(name, messages, sampling, sample)
-        held, paid = most(messages, sampling, self.stats.longest, self.price), Cost()
+        extra_body = self.backend.identity.get("extra_body", {})
+        held, paid = most(messages, sampling, self.stats.longest, self.price, extra_body), Cost()
         await self._budget.hold(held)
         try:
             reply = await self._paid(name, messages, sampling, sample)

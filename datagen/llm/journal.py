@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import zstandard
 
 from datagen.errors import ConfigError, StageError
 from datagen.llm.base import Reply, Sampling
 from datagen.llm.budget import Cost
 from datagen.record import Message
+from datagen.zstd import zstd
 
 _VERSION = 2
 _SCHEMA = (
@@ -81,8 +81,7 @@ class Journal:
         except (OSError, sqlite3.Error) as error:
             raise ConfigError(f"journal {path}: {error}; mend or move the file, or choose another place") from error
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._compressor = zstandard.ZstdCompressor(level=3)
-        self._decompressor = zstandard.ZstdDecompressor()
+        self._compressor = zstd.ZstdCompressor(level=3)
         self._decoder = msgspec.json.Decoder(Reply)
         self._closed = False
         self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
@@ -102,7 +101,7 @@ class Journal:
             UnicodeEncodeError: text with lone surrogates.
         """
         assert not self._closed, "put() after close()"
-        value = self._compressor.compress(msgspec.json.encode(reply))
+        value = self._compressor.compress(msgspec.json.encode(reply), zstd.ZstdCompressor.FLUSH_FRAME)
         usage = reply.usage
         row = (key, model, time.time(), usage.prompt_tokens, usage.completion_tokens, value)
         done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -139,11 +138,11 @@ class Journal:
     def _readable(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, zstandard.ZstdError, msgspec.DecodeError) as error:
+        except (sqlite3.Error, zstd.ZstdError, msgspec.DecodeError) as error:
             raise StageError(f"journal {self.path}: cannot be read: {error}; move it away to start afresh") from error
 
     def _decode(self, value: bytes) -> Reply:
-        return self._decoder.decode(self._decompressor.decompress(value))
+        return self._decoder.decode(zstd.decompress(value))
 
     def _write(self) -> None:
         running = True

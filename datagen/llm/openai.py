@@ -3,8 +3,9 @@
 Each request has its own retries: exponential backoff with full jitter (Brooker, "Exponential Backoff And Jitter", AWS
 2015), never sooner than ``Retry-After``. A request that waits for its next try holds no slot, so a limited or slow one
 stops no other; only where nothing but refusals comes, all wait until the server said that it would take requests. What
-no retry can mend stops the run in one line, and so does a server that is gone and stays away: the same command goes on
-when it is back. The key comes from the environment and goes nowhere but into the request's header.
+no retry can mend stops the run in one line, and so does a server that is gone and stays away, or whose gateway answers
+502 and 503 to everyone: the same command goes on when it is back. The key comes from the environment and goes nowhere
+but into the request's header.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _FIRST_CONTACT_TRIES = 4
 _OUTAGE_TRIES = 16  # about five minutes: long enough to start a server again
 _FEWEST_REFUSALS = 16
 _TIMEOUT_TRIES = 3  # each is as long as timeout_s
+_GATEWAY = {"http_502", "http_503"}  # what stands before a server that is starting, or gone
 
 
 class _Failure(msgspec.Struct):
@@ -62,6 +64,7 @@ class OpenAI:
         self._jitter = random.Random()
         self._pace = pace
         self._tickets = count()
+        self._asking = 0
         self._successes = 0
         self._refusals_in_a_row = 0
         self._closed_until = 0.0
@@ -85,10 +88,17 @@ class OpenAI:
             LLMError: ``context_length``, ``http_<status>``, ``timeout``, ``connection`` or ``bad_response``.
             ServerGone: it went away and does not come back.
         """
-        body = self._endpoint.body(messages, sampling)
+        self._asking += 1
+        try:
+            return await self._answer(self._endpoint.body(messages, sampling), sampling)
+        finally:
+            self._asking -= 1
+
+    async def _answer(self, body: bytes, sampling: Sampling) -> Reply:
         expected = len(body) // 4 + (sampling.max_tokens or 0)
         ticket = next(self._tickets)
         attempt = tries = 0
+        answered = -1  # replies that others had when this request last failed
         while True:
             successes = self._successes
             tries += 1
@@ -99,6 +109,9 @@ class OpenAI:
             # A rate limit that lets others through is slow, not hopeless: the count starts again, within reason.
             moving = result.reason == "http_429" and self._successes > successes
             attempt = 0 if moving and tries < 20 * self._max_attempts else attempt + 1
+            if result.reason in _GATEWAY and self._successes == answered and self._asking > 1:
+                result.gone = True  # nobody is answered; one request alone may be one that its server breaks on
+            answered = self._successes
             self._give_up_if_hopeless(result, attempt, tries)
             limit = min(_MAX_DELAY_S, _BASE_DELAY_S * 2 ** min(tries - 1, 10))
             spread = min(limit, _BASE_DELAY_S) if result.retry_after_s else limit
@@ -107,10 +120,12 @@ class OpenAI:
     async def close(self) -> None:
         """Wait for the replies that are on their way, which are paid for; then close the connections."""
         if self._session is not None:
-            if self._loop is asyncio.get_running_loop():
-                await self._drain()
-            await self._session.close()
-            self._session = None
+            try:
+                if self._loop is asyncio.get_running_loop():
+                    await self._drain()
+            finally:  # a second Ctrl-C ends the waiting
+                await self._session.close()
+                self._session = None
 
     async def _drain(self) -> None:
         drained = asyncio.ensure_future(self._slots.drain())
@@ -175,7 +190,8 @@ class OpenAI:
                     return self._reply(data)
                 return self._refused(response.status, response.headers, data, tries)
         except aiohttp.ClientSSLError as error:
-            raise ConfigError(f"{self._endpoint.base_url}: no TLS connection: {error}") from error
+            hint = "write http:// where it speaks no TLS; SSL_CERT_FILE names a file with a certificate of your own"
+            raise ConfigError(f"{self._endpoint.base_url}: no TLS connection: {error}; {hint}") from error
         except aiohttp.InvalidURL as error:
             raise ConfigError(f"base_url {self._endpoint.base_url}: not a URL") from error
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
@@ -206,10 +222,13 @@ class OpenAI:
 
     def _give_up_if_hopeless(self, failure: _Failure, attempt: int, tries: int) -> None:
         url, message = self._endpoint.base_url, self._endpoint.redact(failure.message)
-        if failure.reason == "connection" and not self._reached and attempt >= _FIRST_CONTACT_TRIES:
-            raise ConfigError(f"no server at {url} ({message}); start it, or mend base_url")
-        if failure.reason == "bad_response" and not self._successes and attempt >= _FIRST_CONTACT_TRIES:
-            raise ConfigError(f"{self._endpoint.url}: {message}; is base_url an OpenAI-compatible API?")
+        if attempt >= min(self._max_attempts, _FIRST_CONTACT_TRIES):
+            if failure.reason == "connection" and not self._reached:
+                raise ConfigError(f"no server at {url} ({message}); start it, or mend base_url")
+            if failure.reason == "bad_response" and not self._successes:
+                raise ConfigError(f"{self._endpoint.url}: {message}; is base_url an OpenAI-compatible API?")
+        if failure.reason == "timeout" and not self._reached and attempt >= min(self._max_attempts, _TIMEOUT_TRIES):
+            raise ConfigError(f"{url}: {message}, {tries} times; is it stuck? Start it again, or raise timeout_s")
         if failure.gone:
             if self._away or attempt >= max(self._max_attempts, _OUTAGE_TRIES):
                 self._away = True

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import gzip
-import io
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
 import orjson
-import zstandard
 
 from datagen.errors import ConfigError, DataError
 from datagen.text.formats import detect
+from datagen.zstd import zstd
 
 Row = Any
 """A line's bytes, or what an array or Parquet file holds."""
@@ -31,14 +31,17 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, Row]]:
     if path.suffix == ".parquet":
         yield from enumerate(_parquet(path), 1)
         return
-    with opened(path) as file:
-        if _is_document(path, file):
-            yield from enumerate(_document(path), 1)
-            return
-    with opened(path) as file:
-        for number, line in enumerate(file, 1):
-            if line := line.removeprefix(b"\xef\xbb\xbf").strip():
-                yield number, line
+    try:
+        with opened(path) as file:
+            if _is_document(path, file):
+                yield from enumerate(_document(path), 1)
+                return
+        with opened(path) as file:
+            for number, line in enumerate(file, 1):
+                if line := line.removeprefix(b"\xef\xbb\xbf").strip():
+                    yield number, line
+    except (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError) as error:
+        raise DataError(f"{path}: cannot be decompressed: {error}") from error
 
 
 def _is_document(path: Path, file: IO[bytes]) -> bool:
@@ -66,8 +69,7 @@ def opened(path: Path) -> IO[bytes]:
     if path.suffix == ".gz":
         return cast(IO[bytes], gzip.open(path, "rb"))
     if path.suffix == ".zst":
-        frames = zstandard.ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True)
-        return io.BufferedReader(cast(io.RawIOBase, frames))
+        return cast(IO[bytes], zstd.open(path))
     return path.open("rb")
 
 
