@@ -91,6 +91,17 @@ def override(document: dict[str, Any], dotted: str, value: Any, where: str) -> N
     target[last] = value
 
 
+def tiny(document: dict[str, Any], name: str, where: str) -> dict[str, Any]:
+    """A copy with the settings of its ``tiny:`` section laid over it, and a name of its own. Raises ``ConfigError``."""
+    settings = document.get("tiny")
+    if not isinstance(settings, dict) or not all(isinstance(dotted, str) for dotted in settings):
+        raise ConfigError(
+            f"{where}: --tiny needs a section 'tiny:' with settings as on the command line, "
+            "such as 'stages.tasks.count: 500'"
+        )
+    return overridden(document, {"name": f"{name}-tiny", **settings}, where)
+
+
 def overridden(document: dict[str, Any], overrides: Mapping[str, Any], where: str) -> dict[str, Any]:
     """A copy of the document with all overrides set."""
     copied: dict[str, Any] = _copied(document)
