@@ -49,7 +49,7 @@ def build(
     base: Path | None = None,
     tiny: bool = False,
 ) -> Pipeline:
-    """The pipeline that a parsed file describes; ``overrides`` go over its ``tiny:`` section. Raises ``ConfigError``."""
+    """The pipeline that a parsed file describes; ``overrides`` go over what ``tiny`` lays. Raises ``ConfigError``."""
     if not isinstance(document, dict):
         raise ConfigError(f"{where}: needs a mapping with 'stages'")
     name = str(document.get("name") or Path(where).stem)
