@@ -125,7 +125,11 @@ def _funnel(results: Iterable[Result]) -> Table:
 
 
 def _last_with_rows(results: dict[str, Result]) -> str | None:
-    return next((name for name, result in reversed(results.items()) if result.shape != "job"), None)
+    made = [name for name, result in results.items() if result.shape not in ("job", "source")]
+    read = [
+        name for name, result in results.items() if result.shape == "source"
+    ]  # such as a test set, read last of all
+    return next(reversed([*read, *made]), None)
 
 
 def _print_rows(console: Console, name: str, folder: Path, n: int) -> None:
