@@ -24,7 +24,7 @@ from datagen.plugins import Stage, check_arguments, load_backend, load_stage, pa
 from datagen.references import References
 from datagen.repeat import Placed, unroll
 
-_TOP_KEYS = ("name", "seed", "budget", "llms", "stages", "tiny")
+_TOP_KEYS = ("name", "seed", "budget", "llms", "stages")
 _NAME = re.compile(r"[A-Za-z][\w-]*(@\d+)?")
 
 
@@ -57,8 +57,9 @@ def build(
         where = f"{where} (tiny)"
         document = documents.tiny(document, name, where)
     document = documents.overridden(document, overrides or {}, where)
+    document.pop("tiny", None)  # what runs is resolved without it
     if unknown := [key for key in document if key not in _TOP_KEYS]:
-        raise ConfigError(f"{where}: unknown key {unknown[0]!r}; allowed: {', '.join(_TOP_KEYS)}")
+        raise ConfigError(f"{where}: unknown key {unknown[0]!r}; allowed: {', '.join((*_TOP_KEYS, 'tiny'))}")
     for key in ("llms", "stages"):
         if not isinstance(document.get(key) or {}, dict):
             raise ConfigError(f"{where}: {key}: needs a mapping of names")
@@ -70,7 +71,6 @@ def build(
     name = str(document.get("name") or name)
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{where}: name {name!r}: begin with a letter and use letters, digits, '_' and '-'")
-    document.pop("tiny", None)  # what runs is resolved without it
     known = _checked(document, where, base)
     budget = _budget(where, document.get("budget"), known.llms)
     return Pipeline(name, seed, known.llms, tuple(known.nodes.values()), document, budget)

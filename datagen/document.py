@@ -80,6 +80,8 @@ def parse_value(text: str, where: str) -> Any:
 def override(document: dict[str, Any], dotted: str, value: Any, where: str) -> None:
     """Set one dotted key. Raises ``ConfigError`` for a stage or an LLM that is not there."""
     *parents, last = dotted.split(".")
+    if dotted.partition(".")[0] == "tiny":
+        raise ConfigError(f"{where}: override {dotted}: give the setting itself; it goes over the tiny: section")
     target: Any = document
     for depth, parent in enumerate(parents):
         path = ".".join(parents[: depth + 1])

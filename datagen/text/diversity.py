@@ -114,7 +114,7 @@ def verb_noun(text: str) -> tuple[str, str] | None:
     if not verb or verb[0] in _NO_VERB:
         return None
     at = next((at for at, word in enumerate(rest) if word not in _PRONOUNS), len(rest))  # write me, tell us
-    phrase = []
+    phrase: list[str] = []
     for word in rest[at:]:
         if (word in _ENDS and (phrase or word != "that")) or not word[0].isalnum():
             break

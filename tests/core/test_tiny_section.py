@@ -42,6 +42,11 @@ def test_without_the_flag_the_section_does_nothing() -> None:
     assert plain.resolved == toy.pipeline(log="")
 
 
+def test_the_section_itself_is_not_for_the_command_line() -> None:
+    with pytest.raises(ConfigError, match="give the setting itself"):
+        config.build(document(), {"tiny.stages.seeds.n": 4}, tiny=True)
+
+
 def test_a_stage_that_is_replaced_keeps_its_place() -> None:
     tiny = config.build(document(stages__seeds={"use": "toy:numbers", "n": 2}), tiny=True)
     assert [node.name for node in tiny.nodes] == ["seeds", "answers", "fewer", "graded"]
