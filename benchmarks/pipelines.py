@@ -103,9 +103,9 @@ def measured(use: str, metrics: dict[str, Any]) -> str:
         return f"{before['exact_match']:.3f} → {after['exact_match']:.3f} (±{metrics['gain']['stderr']:.3f})"
     if use == "evaluation.data_accuracy":
         return ", ".join(f"{name} {found['accuracy']:.3f}" for name, found in metrics.items() if "accuracy" in found)
-    if use == "evaluation.win_rate":
+    if use == "evaluation.win_rate" and metrics["win_rate"] is not None:
         return f"wins {metrics['win_rate']:.3f}"
-    if use == "training.reward":
+    if use == "training.reward" and metrics.get("accuracy") is not None:
         return f"{metrics['accuracy']:.3f} of held-out pairs"
     return ""
 
