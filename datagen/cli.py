@@ -118,6 +118,9 @@ def _file_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         command.add_argument(
             "overrides", nargs="*", metavar="key=value", help="settings, such as stages.tasks.count=500"
         )
+        command.add_argument(
+            "--tiny", action="store_true", help="with the shipped models and small sizes, as the file's tiny: says"
+        )
     show = _command(commands, "show", "show a run: the funnel, five rows, the scores, where everything lies")
     show.add_argument("run", nargs="?", default=None, help="a run's folder or name (default: the latest)")
     show.add_argument("--stage", help="show rows of this stage instead of the last one that made rows")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from datagen.llm.client import LLM
+from datagen.report.diversity import line
 from datagen.store import Result, Writer
 
 Style = Literal["live", "plain", "json", "silent"]
@@ -85,6 +86,8 @@ class Progress:
         elif self.style != "silent":
             when = "done before" if event == "skipped" else f"{result.seconds:.1f} s"
             sys.stderr.write(f"{_mark(event)} {result.name:<14} {summary(result):<60} {when}\n")
+            if result.diversity and event == "finished":
+                sys.stderr.write(f"  {'':<14} {line(result.diversity)}\n")
             sys.stderr.flush()
 
     def _report(self, over: threading.Event, tracker: _Tracker) -> None:

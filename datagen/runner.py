@@ -30,9 +30,10 @@ from datagen.llm.client import LLM
 from datagen.memory import forget_peak, peak_mb
 from datagen.pipeline import Node, Pipeline
 from datagen.progress import Done, Progress
-from datagen.record import Record
+from datagen.record import Record, read_records
 from datagen.rng import derive
-from datagen.store import DROPPED, Result, Store, Writer, disk, read_result, write_result
+from datagen.store import DROPPED, ROWS, Result, Store, Writer, disk, read_result, write_result
+from datagen.text.diversity import measure
 
 _WINDOW_WITHOUT_LLM = 256
 # What a stage's result takes over from the stats of its LLMs, under the same name.
@@ -138,6 +139,8 @@ class _Run:
         _add_usage(result, llms, before)
         if not writer.kept:
             raise StageError(_nothing_left(node, writer, folder))
+        if node.stage.name.startswith("generators."):
+            result.diversity = measure(read_records(folder / ROWS), writer.kept)
 
     async def _stream(
         self, node: Node, inputs: Mapping[str, Input], arguments: dict[str, Any], llms: list[LLM], taken: Taken

@@ -29,6 +29,7 @@ from datagen.errors import ConfigError, StageError
 from datagen.keys import Keys
 from datagen.pipeline import Input, Node, Pipeline
 from datagen.record import Record, encode, read_records
+from datagen.text.diversity import Diversity
 
 MARKER, ROWS, DROPPED, REPLIES = "stage.json", "rows.jsonl", "dropped.jsonl", "replies.jsonl"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -60,6 +61,8 @@ class Result:
     seconds: float = 0.0
     peak_memory_mb: int = 0
     finished: str = ""
+    diversity: Diversity | None = None
+    """Of what a generation stage kept."""
     metrics: dict[str, Any] = field(default_factory=dict)
 
 

@@ -90,6 +90,8 @@ class LLM:
         self.seed = seed
         self.price = price
         self.stats = Stats()
+        self.warned: set[str] = set()
+        """Kinds of warnings that were given of this LLM: each is given once."""
         self._budget = budget
         self._prompts: dict[str, Prompt] = {}
         self._under_way: dict[bytes, asyncio.Task[Reply]] = {}
