@@ -25,6 +25,7 @@ FILTERS = [name for name in stage_names() if name.startswith("filters.")]
 
 DIALOGUE = [Message("user", "Name a colour."), Message("assistant", "Red."), Message("user", "Another {{ one }}?")]
 ASKED: dict[str, Any] = {"prompt": DIALOGUE, "instruction": "Another {{ one }}?"}
+EXAMPLE = {"prompt": DIALOGUE, "answer": "Blue."}
 EXAMPLES = [f"Do number {n}." for n in range(8)]
 WHOLE = [{"instruction": text, "input": "", "output": "Done."} for text in EXAMPLES]
 VARIABLES: dict[str, dict[str, Any]] = {
@@ -36,6 +37,8 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "self_instruct/alpaca_code": {"examples": WHOLE, "next": 9},
     "answer": {"prompt": DIALOGUE},
     "grade": {**ASKED, "answer": "Blue."},
+    "grade/rubrics": {**ASKED, "answer": "Blue.", "rubrics": ["accuracy", "complexity"]},
+    "grade/tournament": {"first": EXAMPLE, "second": {**EXAMPLE, "answer": "Green."}},
     "judge/rank": {**ASKED, "answers": ["Blue.", "Green.", "Red."], "aspect": ""},
     "rate": {**ASKED, "answers": ["Blue.", "Green."], "aspect": "helpfulness"},
     "judge": {**ASKED, "first": "Blue.", "second": "Green."},
