@@ -1,7 +1,6 @@
-"""What a stage makes beside its rows: numbers about them for ``stage.json``, and further row sets of its own.
+"""Row sets that a stage makes beside its rows: ``from: graded.random`` reads what ``graded`` put under ``random``.
 
-``note`` and ``put`` work from anywhere inside a stage. ``from: graded.random`` reads what the stage ``graded`` put
-under ``random``. Where a stage function is called without a pipeline nobody listens, and nothing is kept.
+Where a stage function is called without a pipeline nobody listens, and nothing is kept.
 """
 
 from __future__ import annotations
@@ -9,44 +8,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Any
 
 from datagen.record import Record
 
-
-@dataclass(frozen=True)
-class _Listener:
-    put: Callable[[str, Record], None]
-    metrics: dict[str, Any] = field(default_factory=dict)
-
-
-_listener: ContextVar[_Listener | None] = ContextVar("listener", default=None)
+Put = Callable[[str, Record], None]
+_put: ContextVar[Put | None] = ContextVar("_put", default=None)
 
 
 @contextmanager
-def collecting(put: Callable[[str, Record], None]) -> Iterator[dict[str, Any]]:
-    """The metrics noted inside; ``put`` gets each further row with the name of its set."""
-    listener = _Listener(put)
-    token = _listener.set(listener)
+def collecting(put: Put) -> Iterator[None]:
+    """``put`` gets each row that is put aside while this is open, with the name of its set."""
+    token = _put.set(put)
     try:
-        yield listener.metrics
+        yield
     finally:
-        _listener.reset(token)
-
-
-def note(**metrics: Any) -> None:
-    """Numbers, or tables of them by name, that ``datagen show`` prints."""
-    if (listener := _listener.get()) is not None:
-        listener.metrics.update(metrics)
+        _put.reset(token)
 
 
 def put(part: str, record: Record) -> None:
     """One row of the set ``part``."""
-    if (listener := _listener.get()) is not None:
-        listener.put(part, record)
+    if (listener := _put.get()) is not None:
+        listener(part, record)
 
 
 def is_heard() -> bool:
     """Whether rows that are put aside go anywhere."""
-    return _listener.get() is not None
+    return _put.get() is not None

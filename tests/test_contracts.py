@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from embedder import tiny_embedder
+from rewarder import tiny_rewarder
 
 from datagen import assets, config, prompts
 from datagen.errors import LLMError
@@ -116,17 +117,33 @@ def mixed_records() -> list[Record]:
 NEEDS: dict[str, dict[str, Any]] = {
     "filters.keywords": {"drop": ("sea",)},
     "filters.rules": {"preset": assets.folder("seeds") / "rules" / "alpaca.yaml"},
+    "filters.perplexity": {"model": "tiny-base", "quantiles": (0.2, 0.8)},
+    "filters.ifd": {"model": "tiny-base"},
+    "filters.select_diverse": {"by": ("accuracy",), "size": 3},
+}
+# What a filter must be given that takes a moment to make.
+MADE: dict[str, Callable[[], dict[str, Any]]] = {
+    "filters.dedup_embedding": lambda: {"model": tiny_embedder()},
+    "filters.decontaminate_meaning": lambda: {"model": tiny_embedder()},
+    "filters.select_diverse": lambda: {"model": tiny_embedder()},
+    "filters.reward_score": lambda: {"model": tiny_rewarder()},
+    "filters.classifier": lambda: {"labels": labelled_rows()},
 }
 
 
+def labelled_rows() -> list[Record]:
+    pytest.importorskip("sklearn")
+    scores = [{"accuracy": 5.0 * (n % 2)} for n in range(20)]
+    asked = [instruction(f"Write {n} words about sea number {n}.") for n in range(20)]
+    return [one.with_answers([Answer("sea " * n, scores=scores[n])]) for n, one in enumerate(asked)]
+
+
 async def filtered(stage: Stage, records: Iterable[Record], llm: LLM) -> list[Record]:
-    given = dict(NEEDS.get(stage.name, {}))
-    if stage.name in ("filters.dedup_embedding", "filters.decontaminate_meaning"):
-        given["model"] = tiny_embedder()
+    given = {**NEEDS.get(stage.name, {}), **MADE.get(stage.name, dict)()}
     for parameter in stage.parameters.values():
         if parameter.kind == "llm":
             given[parameter.name] = llm
-        elif parameter.kind in ("rows", "named_rows") and parameter.required:
+        elif parameter.kind in ("rows", "named_rows") and parameter.required and parameter.name not in given:
             given[parameter.name] = mixed_records()[:2]
         elif parameter.kind == "rng":
             given[parameter.name] = random.Random(0)

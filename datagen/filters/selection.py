@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from datagen import aside
+from datagen import aside, findings
 from datagen.errors import ConfigError
 from datagen.record import Record
 
@@ -22,7 +22,7 @@ CONTROL = "random"
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds, inclusive, and a share of the rows by rank: the best ones after ``skip``, the share of the very best."""
+    """Bounds, inclusive, and of the rows within them the greatest: a share of all, after the share ``skip`` of all."""
 
     least: float | None = None
     most: float | None = None
@@ -55,9 +55,12 @@ class Selection:
         self._held: list[tuple[Record, float | None]] = []
         self._pool: list[Record] | None = [] if rng is not None and aside.is_heard() else None
         self._kept = 0
+        self.distribution = Distribution()
 
     def take(self, record: Record, value: float | None) -> list[Record]:
         """Rows that are decided. A row without a number (None) is let through as it is."""
+        if value is not None:
+            self.distribution.add(value)
         if self._pool is not None and record.answers:
             self._pool.append(record)
         if self._limits.share is not None:
@@ -75,12 +78,14 @@ class Selection:
                 aside.put(CONTROL, msgspec.structs.replace(self._pool[at], dropped=None))
 
     def _ranked(self, share: float) -> Iterator[Record]:
-        ranked = sorted((-value, at) for at, (_, value) in enumerate(self._held) if value is not None)
-        start = round(self._limits.skip * len(ranked))
-        window = ranked[start : start + max(1, round(share * len(ranked)))]
+        values = [value for _, value in self._held]
+        ranked = sorted((-one, at) for at, one in enumerate(values) if one is not None and self._is_within(one))
+        known = sum(value is not None for value in values)
+        start = round(self._limits.skip * known)
+        window = ranked[start : start + max(1, round(share * known))]
         kept = {at for _, at in window}
         for at, (record, value) in enumerate(self._held):
-            if value is None or at in kept:
+            if value is None or at in kept or not self._is_within(value):
                 yield self._bounded(record, value)
             else:
                 place = "high" if (-value, at) < window[0] else "low"
@@ -96,6 +101,10 @@ class Selection:
             return self._dropped(record, "high", value, self._limits.most)
         self._kept += 1
         return record
+
+    def _is_within(self, value: float) -> bool:
+        least, most = self._limits.least, self._limits.most
+        return (least is None or value >= least) and (most is None or value <= most)
 
     def _dropped(self, record: Record, place: str, value: float, bound: float, **evidence: Any) -> Record:
         side = "min" if place == "low" else "max"
@@ -126,7 +135,7 @@ class Distribution:
 
 def report(stage: str, **tables: dict[str, Any]) -> None:
     """Note distributions under their names, and log them."""
-    aside.note(**{name: table for name, table in tables.items() if table})
+    findings.report({name: table for name, table in tables.items() if table})
     for name, table in tables.items():
         said = ", ".join(f"{key}: {value:g}" for key, value in table.items() if value)
         logger.info("%s: %s: %s", stage, name.replace("_", " "), said or "no row has one")

@@ -28,9 +28,8 @@ _END = r"(?=\s*(?:$|[:,;\-–—*_`\"')\]]|\.\s*$))"
 _FIRST_LINE = re.compile(rf"{_OPEN}(?:(?:score|rating)[\s:：=*_]*)?{_NUMBER}{_END}", re.I)
 _NAMED = re.compile(rf"\bscore[*_`\"']{{0,3}}\s{{0,3}}(?:[:：=]|is\b)[\s*_`\"'(\[]{{0,5}}{_NUMBER}", re.I)
 _ALONE = re.compile(rf"{_OPEN}{_NUMBER}[\s*_`\"')\].]*", re.I)
-_RUBRIC = re.compile(
-    rf"[\s*#>_-]{{0,8}}([^\W\d_][\w -]{{0,60}}?)[*_`]{{0,3}} ?[:：=][\s*_`]{{0,5}}{_NUMBER}{_END}", re.I
-)
+_NAME = r"[\s*#>_-]{0,8}(?:\d{1,2}[.)] )?[*_]{0,3}([^\W\d_][\w -]{0,60}?)[*_`]{0,3} ?[:：=][\s*_`]{0,5}"
+_RUBRIC = re.compile(rf"{_NAME}{_NUMBER}{_END}", re.I)
 _YES_NO = re.compile(rf"{_OPEN}(?:answer[\s:：*_]*)?(yes|no)\b(?=\s*(?:$|[.,;:!()*_`\"'\]\n–—-]))", re.I)
 _TAG = re.compile(r"\[\[\s?([ABC])\s?\]\]", re.I)
 _SINGLE_TAG = re.compile(r"\[\s?([ABC])\s?\]", re.I)

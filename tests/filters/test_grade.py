@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import datagen
-from datagen import aside
+from datagen import aside, findings
 from datagen.errors import ConfigError, LLMError
 from datagen.filters.grade import grade
 from datagen.llm.base import Reply, Sampling, TokenLogprob
@@ -210,7 +210,7 @@ async def test_the_control_is_as_large_as_what_was_kept_and_drawn_from_all_answe
 ) -> None:
     answers = ["good", "poor", "fair", "poor", "odd"] * 8
     drawn: list[tuple[str, Record]] = []
-    with aside.collecting(lambda part, record: drawn.append((part, record))) as metrics:
+    with aside.collecting(lambda part, record: drawn.append((part, record))), findings.collecting() as metrics:
         found = await graded(llm(by_answer), *answers, **limit)
     kept = [record for record in found if not record.dropped]
     assert len(drawn) == len(kept) > 10
