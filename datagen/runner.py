@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from datagen import findings
+from datagen import aside, findings
 from datagen.aio import ordered_map
 from datagen.binding import Binding
 from datagen.errors import DatagenError, LLMError, StageError
@@ -127,6 +127,7 @@ class _Run:
             with (
                 self.progress.stage(node.name, total, done, writer, llms),
                 findings.collecting() as result.metrics,
+                aside.collecting(writer.put),
             ):
                 async with aclosing(self._stream(node, inputs, arguments, llms, taken)) as stream:
                     async for record, calls in stream:

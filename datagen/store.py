@@ -4,7 +4,7 @@
     runs/<pipeline>/pipeline.yaml       the resolved file
     runs/<pipeline>/run.json            stage -> folder, in order
     runs/<pipeline>/<stage>-<key>/      rows.jsonl, dropped.jsonl, replies.jsonl (which replies a row was made from),
-                                        what the stage itself writes, and stage.json
+                                        part-NAME.jsonl (further row sets), what the stage itself writes, stage.json
 
 ``stage.json`` is the marker: it is written last, atomically, and a folder without it is unfinished.
 """
@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import yaml
@@ -74,12 +74,13 @@ class Replies(msgspec.Struct, frozen=True):
 
 
 class StoredRows:
-    """Rows on disk; ``part`` keeps those whose label ``split`` has that value."""
+    """Rows on disk; ``part`` is a row set beside them, or those of them whose label ``split`` has that value."""
 
     def __init__(self, folder: Path, part: str = "") -> None:
         result = read_result(folder)
-        self._path = folder / ROWS
-        self._part = part
+        beside = folder / part_file(part)
+        self._path = beside if beside.is_file() else folder / ROWS
+        self._label = "" if beside.is_file() else part
         self._length = result.parts.get(part, 0) if part else result.kept
         if part and part not in result.parts:
             raise ConfigError(
@@ -88,11 +89,16 @@ class StoredRows:
 
     def __iter__(self) -> Iterator[Record]:
         for record in read_records(self._path):
-            if not self._part or record.labels.get("split") == self._part:
+            if not self._label or record.labels.get("split") == self._label:
                 yield record
 
     def __len__(self) -> int:
         return self._length
+
+
+def part_file(part: str) -> str:
+    """The file of a row set that a stage makes beside its rows."""
+    return f"part-{part}.jsonl"
 
 
 class Writer:
@@ -108,6 +114,8 @@ class Writer:
         self.errors: dict[str, str] = {}
         """The first error of each reason that came with one."""
         self.parts: Counter[str] = Counter()
+        self._folder = folder
+        self._beside: dict[str, BinaryIO] = {}
         self._rows = (folder / ROWS).open("wb", buffering=2**18)
         self._drops = (folder / DROPPED).open("wb", buffering=2**16)
         self._replies = (folder / REPLIES).open("wb", buffering=2**16)
@@ -129,9 +137,16 @@ class Writer:
         if isinstance(part := record.labels.get("split"), str):
             self.parts[part] += 1
 
+    def put(self, part: str, record: Record) -> None:
+        """Append one row to a row set beside the rows."""
+        if part not in self._beside:
+            self._beside[part] = (self._folder / part_file(part)).open("wb", buffering=2**16)
+        self._beside[part].write(encode(record) + b"\n")
+        self.parts[part] += 1
+
     def sync(self) -> None:
         """All files are on the disk when this returns."""
-        for file in (self._rows, self._drops, self._replies):
+        for file in self._files():
             file.flush()
             os.fsync(file.fileno())
         if not self._replies.tell():
@@ -139,9 +154,12 @@ class Writer:
 
     def close(self) -> None:
         """Close all files, whatever the disk says: without the marker they do not count."""
-        for file in (self._rows, self._drops, self._replies):
+        for file in self._files():
             with contextlib.suppress(OSError):
                 file.close()
+
+    def _files(self) -> list[BinaryIO]:
+        return [self._rows, self._drops, self._replies, *self._beside.values()]
 
 
 class Store:

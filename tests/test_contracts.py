@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from embedder import tiny_embedder
+from rewarder import tiny_rewarder
 
 from datagen import assets, config, prompts
 from datagen.document import read
@@ -29,6 +30,7 @@ FILTERS = [name for name in stage_names() if name.startswith("filters.")]
 
 DIALOGUE = [Message("user", "Name a colour."), Message("assistant", "Red."), Message("user", "Another {{ one }}?")]
 ASKED: dict[str, Any] = {"prompt": DIALOGUE, "instruction": "Another {{ one }}?"}
+EXAMPLE = {"prompt": DIALOGUE, "answer": "Blue."}
 EXAMPLES = [f"Do number {n}." for n in range(8)]
 WHOLE = [{"instruction": text, "input": "", "output": "Done."} for text in EXAMPLES]
 VARIABLES: dict[str, dict[str, Any]] = {
@@ -40,6 +42,8 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "self_instruct/alpaca_code": {"examples": WHOLE, "next": 9},
     "answer": {"prompt": DIALOGUE},
     "grade": {**ASKED, "answer": "Blue."},
+    "grade/rubrics": {**ASKED, "answer": "Blue.", "rubrics": ["accuracy", "complexity"]},
+    "grade/tournament": {"first": EXAMPLE, "second": {**EXAMPLE, "answer": "Green."}},
     "judge/rank": {**ASKED, "answers": ["Blue.", "Green.", "Red."], "aspect": ""},
     "rate": {**ASKED, "answers": ["Blue.", "Green."], "aspect": "helpfulness"},
     "judge": {**ASKED, "first": "Blue.", "second": "Green."},
@@ -131,17 +135,33 @@ def mixed_records() -> list[Record]:
 NEEDS: dict[str, dict[str, Any]] = {
     "filters.keywords": {"drop": ("sea",)},
     "filters.rules": {"preset": assets.folder("seeds") / "rules" / "alpaca.yaml"},
+    "filters.perplexity": {"model": "tiny-base", "quantiles": (0.2, 0.8)},
+    "filters.ifd": {"model": "tiny-base"},
+    "filters.select_diverse": {"by": ("accuracy",), "size": 3},
+}
+# What a filter must be given that takes a moment to make.
+MADE: dict[str, Callable[[], dict[str, Any]]] = {
+    "filters.dedup_embedding": lambda: {"model": tiny_embedder()},
+    "filters.decontaminate_meaning": lambda: {"model": tiny_embedder()},
+    "filters.select_diverse": lambda: {"model": tiny_embedder()},
+    "filters.reward_score": lambda: {"model": tiny_rewarder()},
+    "filters.classifier": lambda: {"labels": labelled_rows()},
 }
 
 
+def labelled_rows() -> list[Record]:
+    pytest.importorskip("sklearn")
+    scores = [{"accuracy": 5.0 * (n % 2)} for n in range(20)]
+    asked = [instruction(f"Write {n} words about sea number {n}.") for n in range(20)]
+    return [one.with_answers([Answer("sea " * n, scores=scores[n])]) for n, one in enumerate(asked)]
+
+
 async def filtered(stage: Stage, records: Iterable[Record], llm: LLM) -> list[Record]:
-    given = dict(NEEDS.get(stage.name, {}))
-    if stage.name in ("filters.dedup_embedding", "filters.decontaminate_meaning"):
-        given["model"] = tiny_embedder()
+    given = {**NEEDS.get(stage.name, {}), **MADE.get(stage.name, dict)()}
     for parameter in stage.parameters.values():
         if parameter.kind == "llm":
             given[parameter.name] = llm
-        elif parameter.kind in ("rows", "named_rows") and parameter.required:
+        elif parameter.kind in ("rows", "named_rows") and parameter.required and parameter.name not in given:
             given[parameter.name] = mixed_records()[:2]
         elif parameter.kind == "rng":
             given[parameter.name] = random.Random(0)

@@ -12,7 +12,7 @@ import datagen
 
 ROOT = Path(datagen.__file__).parent
 STAGES = ("sources", "generators", "filters", "mixtures", "training", "evaluation")
-BASE = ("record", "errors", "rng", "stage", "findings", "aio", "assets", "prompts", "zstd", "text", "llm")
+BASE = ("record", "errors", "rng", "stage", "findings", "aio", "aside", "assets", "prompts", "zstd", "text", "llm")
 HEAVY = {
     "torch",
     "trl",
@@ -25,6 +25,7 @@ HEAVY = {
     "sentence_transformers",
     "numba",
     "numpy",
+    "sklearn",
 }
 # Stages' helpers and the tools that make the tiny models, run as programs of their own, are the places for these.
 HEAVY_AT_IMPORT = {

@@ -12,14 +12,14 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from datagen.errors import ConfigError
 from datagen.llm.base import Reply, TokenLogprob
 from datagen.llm.client import LLM
 from datagen.record import Answer, Message
 from datagen.text.families import family
-from datagen.text.parsing import SCORES, VERDICTS, Score, Winner, choose
+from datagen.text.parsing import RUBRICS, SCORES, VERDICTS, Score, Winner, choose
 
 logger = logging.getLogger("datagen")
 
@@ -76,16 +76,39 @@ def warn_of_kin(llm: LLM, answers: Sequence[Answer]) -> None:
         )
 
 
-async def grade(llm: LLM, prompt: str, record_prompt: Sequence[Message], answer: str, expected: bool = False) -> Grade:
+@dataclass(frozen=True)
+class Grades:
+    """A score from 0 to 5 under each rubric, or None where the reply lacked any of them."""
+
+    scores: dict[str, float] | None
+    reply: Reply
+
+    @property
+    def truncated(self) -> bool:
+        """The reply was cut before its end."""
+        return self.reply.finish_reason == "length"
+
+
+async def grade(
+    llm: LLM,
+    prompt: str,
+    record_prompt: Sequence[Message],
+    answer: str,
+    expected: bool = False,
+    *,
+    sampling: dict[str, Any] | None = None,
+    sample: int = 0,
+) -> Grade:
     """One answer's grade. ``expected`` weighs all scores by their probability (G-Eval, arXiv 2303.16634).
 
     Raises ``LLMError``, and ``ConfigError`` where ``expected`` meets a back end that returns no log-probabilities.
     """
     template = llm.prompt(prompt)
     find = choose(template.parser, SCORES, where=template.path)
-    sampling = {"logprobs": _ALTERNATIVES} if expected else None
-    instruction = record_prompt[-1].content
-    reply = await llm.ask(prompt, sampling=sampling, prompt=record_prompt, instruction=instruction, answer=answer)
+    if expected:
+        sampling = {**(sampling or {}), "logprobs": _ALTERNATIVES}
+    shown = {"prompt": record_prompt, "instruction": record_prompt[-1].content, "answer": answer}
+    reply = await llm.ask(prompt, sample=sample, sampling=sampling, **shown)
     score = find(reply.text)
     if not expected or score is None:
         return Grade(score.value if score else None, reply)
@@ -93,6 +116,31 @@ async def grade(llm: LLM, prompt: str, record_prompt: Sequence[Message], answer:
         raise ConfigError(f"expected: the back end of {llm.model} returns no log-probabilities; leave it out")
     at = find("".join(token.token for token in reply.logprobs))
     return Grade(expected_score(reply.logprobs, at) if at else score.value, reply)
+
+
+async def grade_rubrics(
+    llm: LLM,
+    prompt: str,
+    record_prompt: Sequence[Message],
+    answer: str,
+    rubrics: Sequence[str],
+    *,
+    sampling: dict[str, Any] | None = None,
+    sample: int = 0,
+) -> Grades:
+    """One answer's grades under several rubrics, asked for in one request. Raises ``LLMError``.
+
+    Raises:
+        ConfigError: the LLM's prompt pack says that its model cannot do this.
+    """
+    template = llm.prompt(prompt)
+    if template.skipped:
+        raise ConfigError(f"{llm.model} cannot grade several rubrics in one reply (prompt {template.path}); use rubric")
+    parse = choose(template.parser, RUBRICS, where=template.path)
+    shown = {"prompt": record_prompt, "instruction": record_prompt[-1].content, "answer": answer}
+    reply = await llm.ask(prompt, sample=sample, sampling=sampling, rubrics=rubrics, **shown)
+    whole = reply.text if reply.finish_reason != "length" else reply.text.rpartition("\n")[0]  # "4" may have been "4.5"
+    return Grades(parse(whole, rubrics), reply)
 
 
 def expected_score(tokens: Sequence[TokenLogprob], at: Score) -> float:
@@ -137,11 +185,18 @@ async def pairwise(
         return await _pointwise(
             llm, template.grade or "grade/accuracy", record_prompt, first, second, min_gap, expected
         )
+    return await both_orders(llm, prompt, first, second, prompt=record_prompt, instruction=record_prompt[-1].content)
+
+
+async def both_orders(llm: LLM, name: str, one: Any, two: Any, /, **variables: Any) -> Verdict:
+    """What the template ``name`` says of ``one`` as ``first`` and ``two`` as ``second``, and of them swapped.
+
+    Raises ``LLMError``.
+    """
+    template = llm.prompt(name)
     parse = choose(template.parser, VERDICTS, where=template.path)
-    instruction = record_prompt[-1].content
     shown, swapped = await asyncio.gather(
-        llm.ask(prompt, prompt=record_prompt, instruction=instruction, first=first, second=second),
-        llm.ask(prompt, prompt=record_prompt, instruction=instruction, first=second, second=first),
+        llm.ask(name, first=one, second=two, **variables), llm.ask(name, first=two, second=one, **variables)
     )
     straight, mirrored = parse(shown.text), parse(swapped.text)
     turned = _SWAPPED[mirrored] if mirrored else None
@@ -158,6 +213,11 @@ async def _pointwise(
     one, two = await asyncio.gather(
         grade(llm, prompt, record_prompt, first, expected), grade(llm, prompt, record_prompt, second, expected)
     )
+    return by_grades(one, two, min_gap)
+
+
+def by_grades(one: Grade, two: Grade, min_gap: float = 0.0) -> Verdict:
+    """The one with the higher grade; a smaller gap than ``min_gap`` is a tie."""
     replies, scores = (one.reply.text, two.reply.text), (one.score, two.score)
     if one.score is None or two.score is None:
         return Verdict("unparsed", replies, scores, orders=(None,))

@@ -8,13 +8,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from datagen.errors import ConfigError, LLMError
 from datagen.llm import models
 from datagen.record import Message
 
 _HASHED = ("*.safetensors", "*config.json", "tokenizer*", "*.jinja", "*_tokens*.json", "vocab.*", "merges.txt", "*.py")
+Head = Literal["CausalLM", "SequenceClassification"]
 _loading = threading.Lock()  # transformers changes global state while it loads: two at once spoil each other's weights
 
 
@@ -104,7 +105,15 @@ def _file_digest(file: Path, size: int, mtime_ns: int) -> str:
 
 
 def load(settings: Settings) -> tuple[Any, Any, int]:
-    """Model, tokenizer and context length in tokens. Raises ``ConfigError``."""
+    """A model that can be asked, its tokenizer and its context length in tokens. Raises ``ConfigError``."""
+    model, tokenizer, context = opened(settings)
+    if not tokenizer.chat_template:
+        raise ConfigError(f"model {settings.path}: its tokenizer has no chat template, so it cannot be asked")
+    return model, tokenizer, context
+
+
+def opened(settings: Settings, head: Head = "CausalLM") -> tuple[Any, Any, int]:
+    """A model with that head, its tokenizer and its context length in tokens. Raises ``ConfigError``."""
     try:
         import torch
         from safetensors import SafetensorError
@@ -114,22 +123,21 @@ def load(settings: Settings) -> tuple[Any, Any, int]:
     logging.disable_progress_bar()
     try:
         with _loading:
-            model, tokenizer = _read_model(settings)
+            model, tokenizer = _read_model(settings, head)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ConfigError(f"model {settings.path}: cannot be loaded: {' '.join(str(error).split())[:300]}") from error
     if settings.threads or model.num_parameters() < models.ONE_THREAD_BELOW:
         torch.set_num_threads(settings.threads or 1)
-    if not tokenizer.chat_template:
-        raise ConfigError(f"model {settings.path}: its tokenizer has no chat template, so it cannot be asked")
     return model, tokenizer, _context_length(model.config, tokenizer)
 
 
-def _read_model(settings: Settings) -> tuple[Any, Any]:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def _read_model(settings: Settings, head: Head) -> tuple[Any, Any]:
+    import transformers
+    from transformers import AutoTokenizer
 
     common = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
     tokenizer = AutoTokenizer.from_pretrained(settings.path, **common)
-    model, report = AutoModelForCausalLM.from_pretrained(
+    model, report = getattr(transformers, f"AutoModelFor{head}").from_pretrained(
         settings.path, dtype=settings.dtype, use_safetensors=True, output_loading_info=True, **common
     )
     if missing := sorted(report["missing_keys"]):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple, TypeVar
 
 from datagen.errors import ConfigError
@@ -28,6 +28,8 @@ _END = r"(?=\s*(?:$|[:,;\-–—*_`\"')\]]|\.\s*$))"
 _FIRST_LINE = re.compile(rf"{_OPEN}(?:(?:score|rating)[\s:：=*_]*)?{_NUMBER}{_END}", re.I)
 _NAMED = re.compile(rf"\bscore[*_`\"']{{0,3}}\s{{0,3}}(?:[:：=]|is\b)[\s*_`\"'(\[]{{0,5}}{_NUMBER}", re.I)
 _ALONE = re.compile(rf"{_OPEN}{_NUMBER}[\s*_`\"')\].]*", re.I)
+_NAME = r"[\s*#>_-]{0,8}(?:\d{1,2}[.)] )?[*_]{0,3}([^\W\d_][\w -]{0,60}?)[*_`]{0,3} ?[:：=][\s*_`]{0,5}"
+_RUBRIC = re.compile(rf"{_NAME}{_NUMBER}{_END}", re.I)
 _YES_NO = re.compile(rf"{_OPEN}(?:answer[\s:：*_]*)?(yes|no)\b(?=\s*(?:$|[.,;:!()*_`\"'\]\n–—-]))", re.I)
 _TAG = re.compile(r"\[\[\s?([ABC])\s?\]\]", re.I)
 _SINGLE_TAG = re.compile(r"\[\s?([ABC])\s?\]", re.I)
@@ -160,6 +162,26 @@ def score_last(text: str) -> float | None:
     return found.value if found else None
 
 
+def score_lines(text: str, names: Sequence[str]) -> dict[str, float] | None:
+    """The score from 0 to 5 of each named rubric, on lines such as ``Accuracy: 4.5``.
+
+    None where one has no line, two that differ, or a number out of range: no score is ever guessed.
+    """
+    found: dict[str, set[float]] = {}
+    for line in text.splitlines():
+        if match := _RUBRIC.match(line[:200]):
+            value, scale = float(match.group(2).replace(",", ".")), match.group(3)
+            is_score = value <= 5 and (scale is None or int(scale) == 5)
+            found.setdefault(_rubric(match.group(1)), set()).add(value if is_score else math.nan)
+    values = {name: found.get(_rubric(name), set()) for name in names}
+    single = {name: next(iter(one)) for name, one in values.items() if len(one) == 1}
+    return single if len(single) == len(values) and not any(map(math.isnan, single.values())) else None
+
+
+def _rubric(name: str) -> str:
+    return " ".join(name.casefold().replace("_", " ").split())
+
+
 def verdict(text: str) -> Winner | None:
     """The last ``[[A]]``, ``[[B]]`` or ``[[C]]`` (tie), else the last one in single brackets (as FastChat does)."""
     tags = _TAG.findall(text) or _SINGLE_TAG.findall(text)
@@ -212,6 +234,7 @@ def text(reply: str) -> str:
 LISTS: dict[str, Callable[[str, int], list[str]]] = {"numbered_list": numbered_list}
 INSTANCES: dict[str, Callable[[str], list[Instance]]] = {"instances": instances}
 SCORES: dict[str, Callable[[str], Score | None]] = {"score_first": find_score_first, "score_last": find_score_last}
+RUBRICS: dict[str, Callable[[str, Sequence[str]], dict[str, float] | None]] = {"score_lines": score_lines}
 RATINGS: dict[str, Callable[[str, int], list[float] | None]] = {"ratings": ratings}
 RANKINGS: dict[str, Callable[[str, int], list[list[int]] | None]] = {"ranking": ranking}
 VERDICTS: dict[str, Callable[[str], Winner | None]] = {"verdict": verdict}

@@ -17,7 +17,7 @@ def outcome(folder: Path) -> Outcome:
     (place / "rows.jsonl").write_bytes(b"".join(encode(row) + b"\n" for row in rows))
     reasons = {"grade:low_score": 3, "grade:unparsed": 1}
     graded = Result("graded", "filters.grade", "loop", [], 14, 10, 4, reasons, calls=14)
-    metrics = {"accuracy": 0.5, "note": "[b]x[/]", "base": {"right": 0.25, "of": 4}, "n": 1200}
+    metrics = {"accuracy": 0.5, "note": "[b]x[/]", "base": {"right": 0.25, "of": 4, "p": 2e-7}, "n": 1200}
     score = Result("score", "evaluation.exact_match", "job", [], metrics=metrics)
     write_result(place, graded)
     return Outcome(folder, {"graded": graded, "score": score}, {"graded": place, "score": folder})
@@ -34,6 +34,7 @@ def test_the_report_holds_funnel_rows_scores_and_places(tmp_path: Path, capsys: 
         "note [b]x[/]",
         "base",
         "0.250",
+        "2.0e-07",
         "graded-1",
         "rows.jsonl, dropped.jsonl",
     ):
