@@ -28,7 +28,7 @@ from datagen.errors import ConfigError
 from datagen.llm import models
 from datagen.llm.base import Backend
 from datagen.llm.client import LLM
-from datagen.stage import FunctionName, ModelName, NamedRows, PromptName, Rows
+from datagen.stage import Blocks, EachAlone, FunctionName, ModelName, NamedRows, PromptName, Rows
 
 GROUPS = ("sources", "generators", "filters", "mixtures", "training", "evaluation")
 BACKENDS = ("transformers", "vllm", "openai", "openai_batch", "scripted")
@@ -83,6 +83,19 @@ class Stage:
         """Prompts beyond those that arguments name: ``chosen_prompts(arguments)`` of its file, if there is one."""
         chosen = getattr(sys.modules[self.function.__module__], "chosen_prompts", None)
         return list(chosen(arguments)) if chosen is not None else []
+
+    @functools.cached_property
+    def judges_each_alone(self) -> bool:
+        """Whether it is a filter that says so by what it gives back (``EachAlone``)."""
+        returned = typing.get_type_hints(self.function, include_extras=True).get("return")
+        return self.shape == "stream" and not self.many and returned == EachAlone
+
+    def in_blocks(self, arguments: dict[str, Any]) -> Blocks | None:
+        """A source in blocks: the function ``in_blocks(arguments)`` of its file, if there is one and it can."""
+        module = sys.modules[self.function.__module__]
+        found = getattr(module, "in_blocks", None) if self.shape == "source" else None
+        blocks: Blocks | None = found(arguments) if found is not None else None
+        return blocks
 
     @property
     def method(self) -> str:

@@ -9,23 +9,24 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from datagen.errors import DataError
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One turn of a chat; ``role`` is ``system``, ``user`` or ``assistant``."""
 
     role: str
     content: str
 
 
-class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One candidate answer, with the scores (numbers) and notes (critiques, rationales) that were given to it."""
 
     content: str
@@ -58,11 +59,14 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     labels: dict[str, Any] = {}
     dropped: Drop | None = None
 
-    @cached_property
+    @property
     def id(self) -> str:
         """Hash (32 hex digits) of the prompt and the answers' texts; scores, labels and lineage do not change it."""
-        content = ([(m.role, m.content) for m in self.prompt], [a.content for a in self.answers])
-        return hashlib.blake2b(_json(content), digest_size=16).hexdigest()
+        found: str | None = self.__dict__.get(_ID)
+        if found is None:
+            content = (tuple(map(astuple, self.prompt)), tuple(map(_content, self.answers)))
+            found = self.__dict__[_ID] = hashlib.blake2b(_json(content), digest_size=16).hexdigest()
+        return found
 
     @property
     def instruction(self) -> str:
@@ -97,7 +101,9 @@ def instruction(text: str, answer: str | None = None, **fields: Any) -> Record:
     return Record(prompt=(Message("user", text),), answers=answers, **fields)
 
 
-_LINE = "_line"  # in a record's ``__dict__``: no field, so neither compared nor copied
+_ID, _LINE = "_id", "_line"  # in a record's ``__dict__``: no fields, so neither compared nor copied
+_BLOCK_BYTES = 2**19
+_content = attrgetter("content")
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Record)
 
@@ -119,13 +125,27 @@ def decode(line: bytes | str) -> Record:
 def read_records(path: Path) -> Iterator[Record]:
     """The records of a file that this package wrote, one at a time. Raises ``DataError`` for a damaged line."""
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                record = _decoder.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise DataError(f"{path}, line {number}: {error}; move its folder away to make it again") from error
-            record.__dict__[_LINE] = line.rstrip(b"\n")  # what a filter keeps need not be encoded again
-            yield record
+        yield from decode_lines(file, path)
+
+
+def decode_lines(lines: Iterable[bytes], path: Path, first: int = 1) -> Iterator[Record]:
+    """The records of the lines of such a file, from line ``first`` on."""
+    for number, line in enumerate(lines, first):
+        try:
+            record = _decoder.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise DataError(f"{path}, line {number}: {error}; move its folder away to make it again") from error
+        record.__dict__[_LINE] = line.rstrip(b"\n")  # what a filter keeps need not be encoded again
+        yield record
+
+
+def blocks_of_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """A file of lines in blocks of half a megabyte, each whole lines, with the number of its first."""
+    first = 1
+    while block := file.read(_BLOCK_BYTES):
+        block += file.readline()
+        yield first, block.removesuffix(b"\n")
+        first += block.count(b"\n")
 
 
 def _json(value: Any) -> bytes:

@@ -8,13 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import signal
-import threading
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,14 +23,16 @@ from datagen.binding import Binding
 from datagen.errors import DatagenError, LLMError, StageError
 from datagen.failures import settled
 from datagen.feed import Chain, Input, Taken
+from datagen.finishing import blank, count, finish, interruptible
 from datagen.llm import trail
 from datagen.llm.client import LLM
 from datagen.memory import forget_peak, peak_mb
+from datagen.onepass import next_stages, run_together
 from datagen.pipeline import Node, Pipeline
 from datagen.progress import Done, Progress
 from datagen.record import Record, read_records
 from datagen.rng import derive
-from datagen.store import DROPPED, ROWS, Result, Store, Writer, disk, read_result, write_result
+from datagen.store import ROWS, Result, Store, Writer, disk, read_result
 from datagen.text.diversity import measure
 
 _WINDOW_WITHOUT_LLM = 256
@@ -87,12 +87,18 @@ class _Run:
 
     async def run(self, until: str | None) -> Outcome:
         outcome = Outcome(self.store.folder, {}, {})
+        names = [node.name for node in self.store.pipeline.nodes]
+        waiting = deque(self.store.pipeline.nodes[: names.index(until) + 1 if until in names else None])
         try:
-            for node in self.store.pipeline.nodes:
-                outcome.results[node.name] = await self._stage(node)
-                outcome.folders[node.name] = self.store.path(node)
-                if node.name == until:
-                    break
+            while waiting:
+                group, blocks = next_stages(waiting, self.store, self.binding.arguments)
+                if blocks is None:
+                    results = [await self._stage(group[0])]
+                else:
+                    results = run_together(group, blocks, self.store, self.binding.arguments, self.progress)
+                for node, result in zip(group, results, strict=True):
+                    outcome.results[node.name] = result
+                    outcome.folders[node.name] = self.store.path(node)
         finally:
             await self.binding.close()
         return outcome
@@ -103,18 +109,15 @@ class _Run:
             result = read_result(folder)
             self.progress.skipped(result)
             return result
-        result = Result(node.name, node.stage.name, node.stage.shape, [str(one) for one in node.inputs])
+        result = blank(node)
         started = time.monotonic()
         forget_peak()
         taken = Taken()
-        with disk(node.name), _named(node, taken), _interruptible(node):
+        with disk(node.name), _named(node, taken), interruptible(node):
             folder.mkdir(parents=True, exist_ok=True)
             await (self._job if node.stage.shape == "job" else self._rows)(node, folder, result, taken)
-            result.seconds = round(time.monotonic() - started, 3)
-            result.peak_memory_mb = max(peak_mb(), int(result.metrics.get("peak_memory_mb", 0)))  # a job's own process
-            result.finished = datetime.now(UTC).isoformat(timespec="seconds")
-            write_result(folder, result)
-        self.progress.finished(result)
+            peak = max(peak_mb(), int(result.metrics.get("peak_memory_mb", 0)))  # a job's own process
+            finish(result, folder, self.progress, seconds=time.monotonic() - started, peak_memory_mb=peak)
         return result
 
     async def _rows(self, node: Node, folder: Path, result: Result, taken: Taken) -> None:
@@ -135,11 +138,9 @@ class _Run:
             writer.sync()
         finally:
             writer.close()
-        result.read, result.kept, result.dropped = taken.read, writer.kept, writer.dropped
-        result.reasons, result.parts = dict(writer.reasons.most_common()), dict(writer.parts)
+        result.read = taken.read
         _add_usage(result, llms, before)
-        if not writer.kept:
-            raise StageError(_nothing_left(node, writer, folder))
+        count(node, result, writer, folder)
         if node.stage.name.startswith("generators."):
             result.diversity = measure(read_records(folder / ROWS), writer.kept)
 
@@ -234,20 +235,6 @@ def _named(node: Node, taken: Taken) -> Iterator[None]:
         raise
 
 
-@contextlib.contextmanager
-def _interruptible(node: Node) -> Iterator[None]:
-    """Ctrl-C stops a stage that never waits: asyncio's own handler would only take note until the next wait."""
-    waits = inspect.iscoroutinefunction(node.stage.function) or inspect.isasyncgenfunction(node.stage.function)
-    if waits or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
 def _counts(llm: LLM) -> dict[str, float]:
     return {name: getattr(llm.stats, name) for name in _COUNTED}
 
@@ -256,17 +243,6 @@ def _add_usage(result: Result, llms: list[LLM], before: list[dict[str, float]]) 
     for llm, start in zip(llms, before, strict=True):
         for name, now in _counts(llm).items():
             setattr(result, name, getattr(result, name) + now - start[name])
-
-
-def _nothing_left(node: Node, writer: Writer, folder: Path) -> str:
-    if not writer.dropped:
-        return f"{node.name} ({node.stage.name}) made no rows"
-    reason, count = writer.reasons.most_common(1)[0]
-    error = f": {writer.errors[reason]}" if reason in writer.errors else ""
-    return (
-        f"{node.name} ({node.stage.name}) kept none of {writer.dropped} rows, most often {reason} ({count}){error}; "
-        f"see {folder / DROPPED}, change its settings and run again"
-    )
 
 
 def check(pipeline: Pipeline, root: Path) -> dict[str, bool]:

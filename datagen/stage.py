@@ -10,12 +10,14 @@
 | `NamedRows`     | one of these, a list, or a mapping of names to it  | rows by name; see `References.named_rows`   |
 | `Path`          | a path to an existing file                         | the path; its bytes are part of the key     |
 | `random.Random` | (not written)                                      | a generator of the stage's, or record's own |
+
+What a stream filter gives back may say more about it: ``EachAlone``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NewType, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, NamedTuple, NewType, Protocol, TypeAlias
 
 from datagen.record import Record
 
@@ -33,3 +35,23 @@ class Rows(Protocol):
 
 
 NamedRows = Mapping[str, Rows]
+
+
+EachAlone: TypeAlias = Annotated[Iterator[Record], "each alone"]
+"""The rows of a filter that judges each by itself: it yields every row, kept or dropped, before it takes the next.
+
+So it may run in several processes at once, each with its own call of the function, and in one pass with its
+neighbours.
+"""
+
+
+class Blocks(NamedTuple):
+    """A source that is read a block at a time, in several processes: ``in_blocks(arguments)`` of its file gives this.
+
+    ``blocks`` hold whatever can be pickled, ``read`` gives a block's records, wherever it is called, and ``ended`` gets
+    the dropped ones of the whole source at the end.
+    """
+
+    blocks: Iterator[Any]
+    read: Callable[[Any], list[Record]]
+    ended: Callable[[Iterator[Record]], None] = lambda dropped: None

@@ -19,16 +19,19 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
 import yaml
 
+from datagen.blocks import Verdict
 from datagen.errors import ConfigError, StageError
 from datagen.keys import Keys
 from datagen.pipeline import Input, Node, Pipeline
-from datagen.record import Record, encode, read_records
+from datagen.record import Record, blocks_of_lines, decode_lines, encode, read_records
+from datagen.stage import Blocks
 from datagen.text.diversity import Diversity
 
 MARKER, ROWS, DROPPED, REPLIES = "stage.json", "rows.jsonl", "dropped.jsonl", "replies.jsonl"
@@ -95,6 +98,20 @@ class StoredRows:
     def __len__(self) -> int:
         return self._length
 
+    def in_blocks(self) -> Blocks:
+        """All rows, whatever the part, a block of lines at a time, with the number of its first."""
+        return Blocks(_blocks(self._path), partial(_read_block, self._path))
+
+
+def _blocks(path: Path) -> Iterator[tuple[int, bytes]]:
+    with path.open("rb") as file:
+        yield from blocks_of_lines(file)
+
+
+def _read_block(path: Path, block: tuple[int, bytes]) -> list[Record]:
+    first, lines = block
+    return list(decode_lines(lines.split(b"\n"), path, first))
+
 
 def part_file(part: str) -> str:
     """The file of a row set that a stage makes beside its rows."""
@@ -143,6 +160,16 @@ class Writer:
             self._beside[part] = (self._folder / part_file(part)).open("wb", buffering=2**16)
         self._beside[part].write(encode(record) + b"\n")
         self.parts[part] += 1
+
+    def extend(self, lines: Sequence[bytes], verdict: Verdict) -> None:
+        """Append the rows of a block: the kept ones, and what the verdict says of the others."""
+        for file, some in ((self._rows, lines), (self._drops, verdict.dropped)):
+            if some:
+                file.write(b"\n".join(some) + b"\n")
+        self.kept += verdict.kept
+        self.dropped += len(verdict.dropped)
+        self.reasons.update(verdict.reasons)
+        self.parts.update(verdict.parts)
 
     def sync(self) -> None:
         """All files are on the disk when this returns."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from datagen.record import Record
+from datagen.stage import EachAlone
 from datagen.text.rules import Flawed, Form
 
 _USUAL = Form().without
 
 
-def form(records: Iterable[Record], *, without: tuple[Flawed, ...] = _USUAL) -> Iterator[Record]:
+def form(records: Iterable[Record], *, without: tuple[Flawed, ...] = _USUAL) -> EachAlone:
     """Rows that have none of the flaws ``without``; a row without any answer has no flaw of its answer.
 
     Of the answer: ``empty_answer``, ``wordless_answer`` (punctuation alone), ``answer_is_input``, ``unfinished_answer``

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from datagen.errors import ConfigError
 from datagen.record import Record
+from datagen.stage import EachAlone
 from datagen.text.rules import Keywords
 from datagen.text.words import Scope
 
@@ -26,7 +27,7 @@ def keywords(
     start: tuple[str, ...] = (),
     of: Scope = "instruction",
     match_case: bool = False,
-) -> Iterator[Record]:
+) -> EachAlone:
     """Rows with none of the words ``drop`` and not beginning with ``start``; the evidence is what matched.
 
     Whole words are meant, and ``file*`` all that begin so; in scripts without spaces they are found anywhere.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from datagen.errors import ConfigError
 from datagen.record import Record
-from datagen.stage import ModelName
+from datagen.stage import EachAlone, ModelName
 from datagen.text.rules import Length
 from datagen.text.words import Scope
 
@@ -31,7 +31,7 @@ def length(
     min_tokens: int | None = None,
     max_tokens: int | None = None,
     tokenizer: ModelName | None = None,
-) -> Iterator[Record]:
+) -> EachAlone:
     """Records whose text is within the limits (inclusive); words are what whitespace parts."""
     limits = {"min_words": min_words, "max_words": max_words, "min_chars": min_chars, "max_chars": max_chars}
     limits |= {"min_tokens": min_tokens, "max_tokens": max_tokens}

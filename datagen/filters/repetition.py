@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from datagen.errors import ConfigError
 from datagen.record import Record
+from datagen.stage import EachAlone
 from datagen.text.rules import Repetition
 from datagen.text.words import Scope
 
@@ -28,7 +29,7 @@ def repetition(
     max_line_share: float | None = 0.5,
     min_words: int = 30,
     repeated_list: bool = True,
-) -> Iterator[Record]:
+) -> EachAlone:
     """Rows of whose n-grams, and of whose lines, at most that share stood in the text before.
 
     N-grams are counted from ``min_words`` words on. ``repeated_list`` is a list whose items are all number 1, as

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from datagen.errors import ConfigError
 from datagen.record import Record
+from datagen.stage import EachAlone
 from datagen.text.rules import Rule, read_rules
 
 
@@ -17,7 +18,7 @@ def check(arguments: dict[str, Any]) -> None:
         raise ConfigError("rules: name a preset, such as seeds/rules/alpaca.yaml, or rules under 'also'")
 
 
-def rules(records: Iterable[Record], *, preset: Path | None = None, also: tuple[Rule, ...] = ()) -> Iterator[Record]:
+def rules(records: Iterable[Record], *, preset: Path | None = None, also: tuple[Rule, ...] = ()) -> EachAlone:
     """Rows without a flaw by the rules of the file ``preset`` and by ``also``; the first flaw is the reason.
 
     A rule is ``{rule: length | keywords | repetition | form, ...}``; the shipped presets are ``seeds/rules/*.yaml``.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,14 @@ def export(outcome: Outcome, output: Path, shape: str) -> Iterator[str]:
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     last = list(outcome.folders.values())[-1]
-    kept = write(output, read_records(last / ROWS), shape)
+    if output.suffix == ".jsonl" and shape == "records":
+        kept = _joined(output, [last / ROWS])  # the very lines, as they were written
+    else:
+        kept = write(output, read_records(last / ROWS), shape)
     yield f"wrote {kept:,} rows to {output} ({shape})"
     drops = [folder / DROPPED for folder in outcome.folders.values() if (folder / DROPPED).is_file()]
     beside = output.with_name(f"{output.name.removesuffix(output.suffix)}.dropped.jsonl")
-    if dropped := _lines(beside, map(encode, chain.from_iterable(map(read_records, drops)))):
+    if dropped := _joined(beside, drops):
         yield f"wrote {dropped:,} dropped rows, with reasons, to {beside}"
     else:
         beside.unlink()
@@ -66,6 +68,18 @@ def _rows(path: Path, records: Iterable[Record], shape: str) -> Iterator[dict[st
         if shape == "preference" and len(record.answers) < 2:
             raise ConfigError(f"{path}: preference rows need two answers; {record.id} has {len(record.answers)}")
         yield as_row(record)
+
+
+def _joined(path: Path, parts: Iterable[Path]) -> int:
+    """Files of lines one after the other; gives back how many lines there are."""
+    count = 0
+    with path.open("wb") as file:
+        for part in parts:
+            with part.open("rb") as lines:
+                while block := lines.read(2**20):
+                    file.write(block)
+                    count += block.count(b"\n")
+    return count
 
 
 def _lines(path: Path, lines: Iterable[bytes]) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -31,20 +32,22 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, Row]]:
     if path.suffix == ".parquet":
         yield from enumerate(_parquet(path), 1)
         return
-    try:
-        with opened(path) as file:
-            if _is_document(path, file):
-                yield from enumerate(_document(path), 1)
-                return
-        with opened(path) as file:
-            for number, line in enumerate(file, 1):
-                if line := line.removeprefix(b"\xef\xbb\xbf").strip():
-                    yield number, line
-    except (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError) as error:
-        raise DataError(f"{path}: cannot be decompressed: {error}") from error
+    with opened(path) as file:
+        if is_document(path, file):
+            yield from enumerate(_document(path), 1)
+            return
+    with opened(path) as file:
+        yield from stripped(file, 1)
 
 
-def _is_document(path: Path, file: IO[bytes]) -> bool:
+def stripped(lines: Iterable[bytes], first: int) -> Iterator[tuple[int, bytes]]:
+    """Lines that are not blank, with their numbers."""
+    for number, line in enumerate(lines, first):
+        if line := line.removeprefix(b"\xef\xbb\xbf").strip():
+            yield number, line
+
+
+def is_document(path: Path, file: IO[bytes]) -> bool:
     """One JSON value fills the file: an array, or in a ``.json`` file one object, on one line or over several."""
     lines = (text for line in file if (text := line.removeprefix(b"\xef\xbb\xbf").strip()))
     first = next(lines, b"")
@@ -64,8 +67,17 @@ def _document(path: Path) -> list[Any]:
     return lists[0] if len(lists) == 1 and not detect(value) else [value]
 
 
-def opened(path: Path) -> IO[bytes]:
-    """The file's bytes, decompressed where its name says that they are compressed."""
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The file's bytes, decompressed where its name says that they are compressed. Raises ``DataError``."""
+    try:
+        with _open(path) as file:
+            yield file
+    except (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError) as error:
+        raise DataError(f"{path}: cannot be decompressed: {error}") from error
+
+
+def _open(path: Path) -> IO[bytes]:
     if path.suffix == ".gz":
         return cast(IO[bytes], gzip.open(path, "rb"))
     if path.suffix == ".zst":

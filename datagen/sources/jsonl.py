@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
 
 from datagen.errors import DataError
-from datagen.record import Record, decode, instruction
-from datagen.sources.files import numbered_rows, parsed
+from datagen.record import Record, blocks_of_lines, decode, instruction
+from datagen.sources.files import is_document, numbered_rows, opened, parsed, stripped
+from datagen.stage import Blocks
 from datagen.text.formats import FORMATS, Format, FormatName, checked, detect
 
 logger = logging.getLogger("datagen")
@@ -38,41 +40,86 @@ def jsonl(
     head = list(itertools.islice(rows, _PEEK))
     form = FORMATS[_detected(path, head) if format == "auto" else format]
     valid = 0
-    for record in itertools.islice(_records(path, itertools.chain(head, rows), form), limit):
+    records = _records(itertools.chain(head, rows), form)
+    for record in _told(path, itertools.islice(records, limit)):
         valid += record.dropped is None
         yield record
     if not valid and limit != 0:
         raise DataError(f"{path}: no row could be read as {form.columns}")
 
 
-def _records(path: Path, rows: Iterable[tuple[int, _Row]], form: Format) -> Iterator[Record]:
-    malformed = 0
+def in_blocks(arguments: dict[str, Any]) -> Blocks | None:
+    """A whole file of lines in blocks; None for any other, and where the first rows do not show how to read it."""
+    path, format = arguments["path"], arguments["format"]
+    if arguments["limit"] is not None or path.suffix == ".parquet":
+        return None
+    with opened(path) as file:
+        if is_document(path, file):
+            return None
+    head = list(itertools.islice(numbered_rows(path), _PEEK))
+    name = _detected(path, head) if format == "auto" else format
+    if all(record.dropped for record in _records(head, FORMATS[name])):
+        return None
+    return Blocks(_blocks(path), partial(_read_block, name), partial(_tell, path))
+
+
+def _blocks(path: Path) -> Iterator[tuple[int, bytes]]:
+    with opened(path) as file:
+        yield from blocks_of_lines(file)
+
+
+def _read_block(name: FormatName, block: tuple[int, bytes]) -> list[Record]:
+    first, lines = block
+    return list(_records(stripped(lines.split(b"\n"), first), FORMATS[name]))
+
+
+def _records(rows: Iterable[tuple[int, _Row]], form: Format) -> Iterator[Record]:
+    read = _reader(form)
     for number, row in rows:
         try:
-            yield from _read(row, form)
+            yield from read(row)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            malformed += 1
             why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            if malformed <= _WARNINGS:
-                logger.warning("%s, row %d: %s", path, number, why)
             raw = (row if isinstance(row, bytes) else orjson.dumps(row, default=str)).decode("utf-8", "replace")
             yield instruction(raw).drop("jsonl:malformed", line=number, error=why, raw=raw[:_RAW])
+
+
+def _told(path: Path, records: Iterable[Record]) -> Iterator[Record]:
+    """The same records, with a warning for the first few malformed ones, and at the end of how many there were."""
+    malformed = 0
+    for record in records:
+        if record.dropped is not None:
+            malformed += 1
+            if malformed <= _WARNINGS:
+                evidence = record.dropped.evidence
+                logger.warning("%s, row %d: %s", path, evidence["line"], evidence["error"])
+        yield record
     if malformed > _WARNINGS:
         logger.warning("%s: %d malformed rows in all", path, malformed)
 
 
-def _read(row: _Row, form: Format) -> list[Record]:
+def _tell(path: Path, dropped: Iterator[Record]) -> None:
+    for _ in _told(path, dropped):
+        pass
+
+
+def _reader(form: Format) -> Callable[[_Row], list[Record]]:
     """Raises ``ValueError`` (so do both JSON decoders), or what a row of unforeseen types trips over."""
-    if form is FORMATS["records"] and isinstance(row, bytes):
-        return [checked(decode(row))]  # several times faster than by way of a dictionary
-    value = orjson.loads(row) if isinstance(row, bytes) else row
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object")
-    return form.read(value)
+
+    def read(row: _Row) -> list[Record]:
+        found = orjson.loads(row) if isinstance(row, bytes) else row
+        if not isinstance(found, dict):
+            raise ValueError("not a JSON object")
+        return form.read(found)
+
+    def read_record(row: _Row) -> list[Record]:  # several times faster than by way of a dictionary
+        return [checked(decode(row))] if isinstance(row, bytes) else read(row)
+
+    return read_record if form is FORMATS["records"] else read
 
 
 def _detected(path: Path, head: list[tuple[int, _Row]]) -> FormatName:
-    rows = [value for _, row in head if isinstance(value := parsed(row), dict)]
+    rows = [found for _, row in head if isinstance(found := parsed(row), dict)]
     for row in rows:
         if found := detect(row):
             return found

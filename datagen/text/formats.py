@@ -5,7 +5,7 @@ A format takes the columns it knows; what else a row has is kept in the record's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ FormatName = Literal["records", "alpaca", "messages", "self_instruct", "preferen
 _ROLES = {"human": "user", "prompter": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}
 _ROLES |= {role: role for role in ("system", "user", "assistant")}
 _PROMPTS = ("prompt", "instruction", "question", "query", "input")
+_ALPACA = frozenset(("instruction", "input", "output"))
 _ANSWERS = ("answer", "output", "response", "completion", "target")
 
 
@@ -60,9 +61,8 @@ def _write_record(record: Record) -> dict[str, Any]:
 
 def _read_alpaca(row: Row) -> list[Record]:
     instruction, input = _text(row, "instruction"), _text(row, "input", "")
-    record = _record(joined(instruction, input), _answers(row.get("output")))
-    labels = {"instruction": instruction, "input": input}
-    return [record.labelled(**_rest(row, "instruction", "input", "output"), **labels)]
+    labels = {**_rest(row, _ALPACA), "instruction": instruction, "input": input}
+    return [_record(joined(instruction, input), _answers(row.get("output")), labels)]
 
 
 def _write_alpaca(record: Record) -> dict[str, Any]:
@@ -76,14 +76,13 @@ def _read_self_instruct(row: Row) -> list[Record]:
     instruction, instances = _text(row, "instruction"), row["instances"]
     if not isinstance(instances, list):
         raise ValueError("instances is not a list")
-    labels = {**_rest(row, "instruction", "instances"), "instruction": instruction}
+    labels = {**_rest(row, {"instruction", "instances"}), "instruction": instruction}
     if not instances:
-        return [_record(instruction).labelled(**labels, input="")]
+        return [_record(instruction, (), {**labels, "input": ""})]
     found = []
     for instance in instances:
         input = _text(instance, "input", "")
-        record = _record(joined(instruction, input), _answers(instance.get("output")))
-        found.append(record.labelled(**labels, input=input))
+        found.append(_record(joined(instruction, input), _answers(instance.get("output")), {**labels, "input": input}))
     return found
 
 
@@ -93,8 +92,7 @@ def _read_messages(row: Row) -> list[Record]:
     if isinstance(system := row.get("system"), str) and system and turns[:1] and turns[0].role != "system":
         turns = (Message("system", system), *turns)
     answers = (turns[-1].content,) if turns and turns[-1].role == "assistant" else ()
-    record = _record(turns[:-1] if answers else turns, answers)
-    return [record.labelled(**_rest(row, column, "system"))]
+    return [_record(turns[:-1] if answers else turns, answers, _rest(row, {column, "system"}))]
 
 
 def _write_messages(record: Record) -> dict[str, Any]:
@@ -112,8 +110,8 @@ def _read_preference(row: Row) -> list[Record]:
         chosen, rejected = chosen[-1].content, rejected[-1].content
     else:
         prompt, chosen, rejected = row["prompt"], _text(row, "chosen"), _text(row, "rejected")
-    record = _record(prompt if isinstance(prompt, str | tuple) else _messages(prompt), (chosen, rejected))
-    return [record.labelled(**_rest(row, "prompt", "chosen", "rejected"))]
+    turns = prompt if isinstance(prompt, str | tuple) else _messages(prompt)
+    return [_record(turns, (chosen, rejected), _rest(row, {"prompt", "chosen", "rejected"}))]
 
 
 def _write_preference(record: Record) -> dict[str, Any]:
@@ -125,19 +123,19 @@ def _read_plain(row: Row) -> list[Record]:
     prompt_key = next(key for key in _PROMPTS if key in row)
     answer_key = next((key for key in _ANSWERS if key in row), "")
     prompt = row[prompt_key]
-    record = _record(
-        _messages(prompt) if isinstance(prompt, list) else _text(row, prompt_key), _answers(row.get(answer_key))
-    )
-    return [record.labelled(**_rest(row, prompt_key, answer_key))]
+    turns = _messages(prompt) if isinstance(prompt, list) else _text(row, prompt_key)
+    return [_record(turns, _answers(row.get(answer_key)), _rest(row, {prompt_key, answer_key}))]
 
 
 def _write_plain(record: Record) -> dict[str, Any]:
     return {"prompt": record.instruction, "answer": record.answer}
 
 
-def _record(prompt: str | Iterable[Message], answers: Iterable[str] = ()) -> Record:
-    turns = (Message("user", prompt),) if isinstance(prompt, str) else tuple(prompt)
-    return checked(Record(prompt=turns, answers=tuple(Answer(answer) for answer in answers)))
+def _record(prompt: str | Iterable[Message], answers: Iterable[str], labels: dict[str, Any]) -> Record:
+    given = tuple(map(Answer, answers))
+    if isinstance(prompt, str):
+        return Record((Message("user", prompt),), given, labels=labels)
+    return checked(Record(tuple(prompt), given, labels=labels))
 
 
 def _messages(turns: Any) -> tuple[Message, ...]:
@@ -157,6 +155,8 @@ def _messages(turns: Any) -> tuple[Message, ...]:
 
 def _answers(value: Any) -> tuple[str, ...]:
     """One text, several, or none."""
+    if isinstance(value, str):
+        return (value,)
     values = value if isinstance(value, list) else [] if value is None else [value]
     if not all(isinstance(answer, str) for answer in values):
         raise ValueError("an answer is not a text")
@@ -172,7 +172,9 @@ def _text(row: Row, key: str, default: str | None = None) -> str:
     return value
 
 
-def _rest(row: Row, *used: str) -> dict[str, Any]:
+def _rest(row: Row, used: Set[str]) -> dict[str, Any]:
+    if row.keys() <= used:
+        return {}
     return {key: value for key, value in row.items() if key not in used and value is not None}
 
 

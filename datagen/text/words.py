@@ -53,5 +53,9 @@ def scoped(record: Record, scope: Scope) -> str:
         return record.answer
     if scope == "task" and isinstance(task := record.labels.get("instruction"), str):
         return task
-    prompt = "\n".join(message.content for message in record.prompt if message.role != "system")
+    turns = record.prompt
+    if len(turns) == 1 and turns[0].role != "system":
+        prompt = turns[0].content
+    else:
+        prompt = "\n".join(message.content for message in turns if message.role != "system")
     return f"{prompt}\n{record.answer}" if scope == "all" else prompt

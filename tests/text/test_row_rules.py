@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from datagen import assets
@@ -12,6 +12,7 @@ from datagen.errors import ConfigError
 from datagen.record import Record, instruction
 from datagen.text.rules import Form, Keywords, Length, Repetition, Rule, read_rules
 from datagen.text.tasks import flaw
+from datagen.text.words import words
 
 PRESETS = sorted((assets.folder("seeds") / "rules").glob("*.yaml"))
 
@@ -161,6 +162,45 @@ def test_a_file_with_a_mistake_is_refused(text: str, message: str) -> None:
 def test_no_text_breaks_a_rule(task: str, answer: str) -> None:
     for rule in (Length(max_words=3), Keywords(drop=("a", "好", "!!")), Repetition(min_words=2), Form()):
         rule.flaw(instruction(task, answer))
+
+
+PIECES = st.sampled_from(
+    ["a", "b", "c d e", "go", "go  to", "Graph", "ab", "é", "海", " ", "\n", "\u2028", "\x1c", ". "]
+)
+TEXTS = st.lists(PIECES, max_size=60).map("".join) | st.lists(PIECES, max_size=60).map(" ".join)
+LIMITS = st.none() | st.integers(0, 12)
+
+
+@given(TEXTS, LIMITS, LIMITS, LIMITS, LIMITS)
+@example("a b c", None, 2, None, None)
+@example(" a b ", 3, None, None, None)
+def test_length_counts_every_word(
+    text: str, min_words: int | None, max_words: int | None, min_chars: int | None, max_chars: int | None
+) -> None:
+    rule = Length(min_words=min_words, max_words=max_words, min_chars=min_chars, max_chars=max_chars)
+    measured = [(len(text.split()), min_words, max_words), (len(text), min_chars, max_chars)]
+    short = any(least is not None and count < least for count, least, _ in measured)
+    long = any(most is not None and count > most for count, _, most in measured)
+    assert (why(rule, instruction(text)) is None) == (not short and not long)
+
+
+@given(TEXTS, st.integers(1, 6), st.floats(0, 1))
+def test_repetition_is_the_share_of_all_ngrams(text: str, ngram: int, most: float) -> None:
+    rule = Repetition(ngram=ngram, max_ngram_share=most, max_line_share=None, min_words=2, repeated_list=False)
+    tokens = text.split() if len(text) < 12 * text.count(" ") else words(text)
+    runs = [tuple(tokens[at : at + ngram]) for at in range(len(tokens) - ngram + 1)]
+    share = 1 - len(set(runs)) / len(runs) if runs else 0
+    is_measured = len(text) >= 4 and len(tokens) >= 2
+    assert (why(rule, instruction("Q", text)) is not None) == (is_measured and share > most)
+
+
+@given(TEXTS, st.booleans())
+def test_the_first_keyword_of_the_text_is_found_wherever_it_stands(text: str, match_case: bool) -> None:
+    listed = ("graph", "go to", "ab", "abgo*", "a*", "海", ". ")
+    found = Keywords(drop=listed, match_case=match_case).flaw(instruction(text))
+    alone = [Keywords(drop=(word,), match_case=match_case).flaw(instruction(text)) for word in listed]
+    assert (found is not None) == any(alone)
+    assert found is None or found.evidence["matched"] in {one.evidence["matched"] for one in alone if one}
 
 
 @pytest.mark.parametrize("piece", ["1. ", "1. a\n", "\n1. ", "a ", "a\n", "draw", "好", "`"])
