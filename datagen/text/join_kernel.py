@@ -46,15 +46,16 @@ ROW = np.dtype(
 SLOT = np.dtype([("first", "i8"), ("size", "i4"), ("room", "i4"), ("classes", "u8")])
 """A list of postings. An element's first ``_MIXED`` are in one of their own, of any length; ``classes`` has a bit for
 each class of length in which there are more, in a list for each."""
-ENTRY = np.dtype([("narrow", "u8"), ("row", "i4"), ("length", "i4"), ("at", "i4"), ("unused", "i4")])
-"""A posting: ``at`` is the element's position in the row. Narrow bitmap and length stand here once more, since a look
-at the row would cost a cache miss."""
+ENTRY = np.dtype([("narrow", "u8"), ("row", "i4"), ("length", "u2"), ("at", "u2")])
+"""A posting: ``at`` is the element's position in the row. Narrow bitmap and length (``_LONG`` for all that are no less)
+stand here once more, since a look at the row would cost a cache miss."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 _NAME_BITS = 40
 _CLASSES = 63
 _MIXED = 16
+_LONG = 2**16 - 1
 
 
 class State(NamedTuple):
@@ -327,6 +328,7 @@ def _find(keys: Ints, bound: float, slots: Any, entries: Any, found: Ints) -> tu
         slot = found[number, 0]
         visits += slots[slot].size
         _prefetch(entries, slots[slot].first)
+        _prefetch(entries, slots[slot].first + 4)
     return lists, visits
 
 
@@ -355,9 +357,12 @@ def _search(state: State, ids: Ints, keys: Ints, best: bool) -> int:
                 if not _may(n, _int(rows[at].length), 0, 0, rows[at].narrow ^ narrow, bound):
                     continue
             else:
-                if not _may(n, _int(entries[at].length), i, _int(entries[at].at), entries[at].narrow ^ narrow, bound):
-                    continue
+                m, j = _int(entries[at].length), _int(entries[at].at)
                 row = _int(entries[at].row)
+                if m == _LONG:
+                    m, j = _int(rows[row].length), 0
+                if not _may(n, m, i, j, entries[at].narrow ^ narrow, bound):
+                    continue
                 if rows[row].stamp == query:
                     continue
                 rows[row].stamp = query
@@ -416,7 +421,8 @@ def _insert(state: State, ids: Ints, keys: Ints) -> None:
         if at < 0:
             fill[FULL] = 1
             break
-        entries[at].row, entries[at].length, entries[at].at, entries[at].narrow = number, n, i, narrow
+        entries[at].row, entries[at].narrow = number, narrow
+        entries[at].length, entries[at].at = min(n, _LONG), min(i, _LONG)
         slots[slot].size += 1
     fill[ROWS] += 1
     fill[TOKENS] += n
