@@ -145,6 +145,15 @@ def test_long_texts_with_few_words_are_compared_exactly(engine: Engine) -> None:
         pool.add(text)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_text_as_long_as_a_book_is_found_again(engine: Engine) -> None:
+    book = [f"w{at % 7000}" for at in range(70_000)]
+    pool = NoveltyPool(0.7, engine)
+    for tokens in (["w1"], book, book[:200]):
+        pool.add(tokens)
+    assert pool.nearest(book[:60_000]) == (1, f_measure(60_000, 60_000, 70_000))
+
+
 def test_a_pool_that_grows_large_changes_the_engine_and_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datagen.text.rouge.SMALL", 40)
     tokens = [tokenize(text) for text in hostile(random.Random(1), 90)]
