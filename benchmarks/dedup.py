@@ -4,9 +4,13 @@
    The reference is sampled: its seconds a pair on random pairs (seed 0), times the pairs that the filter must look at.
 2. Word 5-gram Jaccard at 0.7: our join, and rensa and datasketch (MinHash, 128 permutations, LSH) where installed, with
    their recall and precision against our pairs, which are checked against all pairs on the first 2,000 rows.
-3. Decontamination against GSM8K and BBH: ours, and a set of tuples in Python, counting rows by the same rule.
+3. ``growth``: our ROUGE-L pool over a long stream (``--pool FILE``: a JSON list of texts), CPU seconds as it grows.
+4. ``template``: pools whose rows are all made from one long text, the worst case of a prefix filter.
+5. ``kernel``: 10,000 rows of the stream, every decision, maximum and neighbour against `rouge_score` itself.
+6. ``chain``: ``datagen filter`` over the Alpaca rows with all filters that need no model, CPU seconds of each.
+7. Decontamination against GSM8K and BBH: ours, and a set of tuples in Python, counting rows by the same rule.
 
-Run: .venv/bin/python benchmarks/dedup.py DATA [--rows 52002] [--parts rouge,ngram,decontaminate] [--pool alpaca]
+Run: .venv/bin/python benchmarks/dedup.py DATA [--rows 52002] [--parts rouge,ngram] [--pool alpaca|stream|FILE]
 DATA holds alpaca_52k/alpaca_data.json, pools/stream.json, gsm8k/test.jsonl and bbh/*.json. CPU seconds of one thread.
 """
 
@@ -17,7 +21,11 @@ import json
 import random
 import re
 import resource
+import subprocess
+import sys
+import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,16 +59,19 @@ def alpaca(data: Path) -> list[dict[str, str]]:
     return rows
 
 
+def pool_of(data: Path, pool: str) -> list[str]:
+    if pool == "alpaca":
+        return [row["instruction"] for row in alpaca(data)]
+    texts: list[str] = json.loads((data / "pools/stream.json" if pool == "stream" else Path(pool)).read_text())
+    return texts
+
+
 def admit(pool: NoveltyPool | Pool, items: Sequence[T]) -> list[Near | None]:
     return [near for at in range(0, len(items), BLOCK) for near in pool.admit(items[at : at + BLOCK])]  # type: ignore[arg-type]
 
 
 def rouge(data: Path, rows: int, pool: str) -> None:
-    stream = pool == "stream"
-    everything = (
-        json.loads((data / "pools/stream.json").read_text()) if stream else (r["instruction"] for r in alpaca(data))
-    )
-    texts = list(everything)[:rows]
+    texts = pool_of(data, pool)[:rows]
     admit(NoveltyPool(0.7, "numba"), [["warm"]])
     tokenising, lists = timed(lambda: [tokenize(text) for text in texts])
     by_regex, _ = timed(lambda: [re.findall("[a-z0-9]+", text.lower()) for text in texts])
@@ -92,6 +103,119 @@ def rouge(data: Path, rows: int, pool: str) -> None:
         a_pair, sampled = reference_pair_s(kept)
         ratio = a_pair * pairs / total
         print(f"  rouge_score (extrapolated from {sampled:,} pairs): {a_pair * pairs:,.0f} s, ratio {ratio:,.0f}")
+
+
+def growth(data: Path, rows: int, pool: str) -> None:
+    texts = pool_of(data, pool)[:rows]
+    admit(NoveltyPool(0.7, "numba"), [["warm"]])
+    ours, tokenising, joining, kept = NoveltyPool(0.7, "numba"), 0.0, 0.0, 0
+    print(f"growth, {pool}\n      rows       kept  tokens s   join s  ratio  peak MB")
+    for at in range(0, len(texts), BLOCK):
+        seconds, lists = timed(lambda at=at: [tokenize(text) for text in texts[at : at + BLOCK]])  # type: ignore[misc]
+        tokenising += seconds
+        seconds, verdicts = timed(lambda lists=lists: ours.admit(lists))  # type: ignore[misc]
+        joining, kept, done = joining + seconds, kept + verdicts.count(None), at + len(lists)
+        if done == len(texts) or any(at < size <= done for size in (10_000, 30_000, 100_000, 300_000)):
+            ratio = (tokenising + joining) / tokenising
+            print(f"{done:10,} {kept:10,} {tokenising:9.2f} {joining:8.2f} {ratio:6.1f} {peak_mb():8,.0f}", flush=True)
+
+
+def template(_: Path, rows: int, __: str) -> None:
+    """Rows of a 120-word text of which a share is replaced by words of a small or large vocabulary."""
+    admit(NoveltyPool(0.7, "numba"), [["warm"]])
+    for share, vocabulary in ((0.25, 5000), (0.3, 50), (0.36, 50), (0.36, 5000)):
+        rng = random.Random(0)
+        lists = [
+            [f"s{rng.randrange(vocabulary)}" if rng.random() < share else f"t{at}" for at in range(120)]
+            for _ in range(rows)
+        ]
+        for size in (rows // 4, rows // 2, rows):
+            seconds, verdicts = timed(lambda size=size, lists=lists: admit(NoveltyPool(0.7, "numba"), lists[:size]))  # type: ignore[misc]
+            print(
+                f"template, {share:.0%} of 120 words from {vocabulary}: {size:,} rows, {verdicts.count(None):,} kept,"
+                f" {seconds:.2f} s"
+            )
+
+
+def kernel(data: Path, rows: int, pool: str) -> None:
+    """LCS by `rouge_score` for each pair whose lengths and common words leave the threshold in reach."""
+    from rouge_score import rouge_scorer
+
+    lists = [tokenize(text) for text in pool_of(data, pool)[:rows]]
+    ours, kept, wrong, looked_at = NoveltyPool(0.7, "numba"), list[list[str]](), 0, 0
+    bags, postings = list[Counter[str]](), dict[str, list[int]]()
+    for one in lists:
+        bag, n, scores = Counter(one), len(one), dict[int, float]()
+        # More words than may differ are looked up, so that one of them at least is shared.
+        words_of = sorted(bag, key=lambda word: len(postings.get(word, ())))
+        spare, chosen = n - 0.7 * n / 1.3, list[str]()
+        while words_of and sum(bag[word] for word in chosen) <= spare:
+            chosen.append(words_of.pop(0))
+        for other in {at for word in chosen for at in postings.get(word, ())}:
+            m = len(kept[other])
+            if 2 * sum(min(count, bags[other][word]) for word, count in bag.items()) >= 0.7 * (n + m) - 1e-6:
+                looked_at += 1
+                scores[other] = rouge_scorer._score_lcs(kept[other], one).fmeasure
+        found = ours.neighbours(one)
+        (near,) = ours.admit([one])
+        best = max(scores.items(), key=lambda item: (item[1], -item[0]), default=(-1, 0.0))
+        wrong += found != sorted(item for item in scores.items() if item[1] >= 0.7)
+        wrong += near != (best if best[1] > 0.7 else None)
+        if best[1] <= 0.7:
+            for word in bag:
+                postings.setdefault(word, []).append(len(kept))
+            kept.append(one)
+            bags.append(bag)
+    print(f"kernel, {pool}: {len(lists):,} rows, {looked_at:,} pairs by rouge_score, {wrong} rows judged otherwise")
+
+
+CHAIN = ("dedup_exact", "dedup_rouge", "dedup_ngram", "decontaminate against={}", "language keep=[en]")
+
+
+def chain(data: Path, rows: int, _: str) -> None:
+    """Each filter as a process of its own, one that keeps everything for comparison; and all in one."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, exam = Path(folder, "alpaca.json"), Path(folder, "exam.jsonl")
+        file.write_text(json.dumps(alpaca(data)[:rows]))
+        exam.write_text("".join(json.dumps({"instruction": item}) + "\n" for item in exam_items(data)))
+        uses = [use.format(exam) for use in CHAIN]
+        for use in uses:  # machine code is compiled once
+            filtered(file, [use])
+        print(f"chain, {rows:,} rows, CPU seconds with start, reading and writing")
+        for use in ["length min_words=0", *uses]:
+            print(f"  {use.split()[0]:<14} {filtered(file, [use]):6.2f} s", flush=True)
+        print(f"  all in one     {filtered(file, uses):6.2f} s")
+
+
+def filtered(file: Path, uses: Sequence[str]) -> float:
+    """CPU seconds of one ``datagen filter``."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    options = [part for use in uses for part in ("--use", use)]
+    command = [
+        sys.executable,
+        "-m",
+        "datagen",
+        "filter",
+        str(file),
+        *options,
+        "-o",
+        str(file.with_suffix(".out.jsonl")),
+    ]
+    with tempfile.TemporaryDirectory() as root:  # the stages of an earlier call would count as done
+        subprocess.run([*command, "--root", root, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def exam_items(data: Path) -> list[str]:
+    items = [json.loads(line)["question"] for line in (data / "gsm8k/test.jsonl").read_text().splitlines()]
+    for path in sorted((data / "bbh").glob("*.json")):
+        items += [example["input"] for example in json.loads(path.read_text())["examples"]]
+    return items
 
 
 def pairs_looked_at(verdicts: Sequence[Near | None]) -> int:
@@ -210,9 +334,7 @@ def datasketch_pairs(sets: list[list[str]]) -> set[tuple[int, int]]:
 
 
 def contamination(data: Path, rows: int, _: str) -> None:
-    items = [json.loads(line)["question"] for line in (data / "gsm8k/test.jsonl").read_text().splitlines()]
-    for path in sorted((data / "bbh").glob("*.json")):
-        items += [example["input"] for example in json.loads(path.read_text())["examples"]]
+    items = exam_items(data)
     benchmark = [instruction(item) for item in items]
     records = [instruction(f"{r['instruction']}\n{r['input']}", r["output"]) for r in alpaca(data)[:rows]]
     rng, lengths = random.Random(0), {}
@@ -247,19 +369,27 @@ def plainly(record: Record, known: set[tuple[str, ...]], n: int) -> bool:
     return any(gram in known for gram in grams(f"{record.instruction}\n{record.answer}", n))
 
 
-PARTS = {"rouge": rouge, "ngram": ngram, "decontaminate": contamination}
+PARTS = {
+    "rouge": rouge,
+    "ngram": ngram,
+    "decontaminate": contamination,
+    "growth": growth,
+    "template": template,
+    "kernel": kernel,
+    "chain": chain,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("data", type=Path)
     parser.add_argument("--rows", type=int, default=52_002)
-    parser.add_argument("--parts", default=",".join(PARTS))
-    parser.add_argument("--pool", choices=["alpaca", "stream"], default="alpaca")
+    parser.add_argument("--parts", default="rouge,ngram,decontaminate")
+    parser.add_argument("--pool", default="alpaca", help="alpaca, stream, or a JSON file with a list of texts")
     options = parser.parse_args()
     for part in options.parts.split(","):
         PARTS[part](options.data, options.rows, options.pool)
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB")
+    print(f"peak memory {peak_mb():,.0f} MB")
 
 
 if __name__ == "__main__":

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, Protocol
 
 from datagen.record import Record
 from datagen.text.words import Scope, scoped
+
+logger = logging.getLogger("datagen")
 
 Keep = Literal["first", "longest", "best-scored"]
 """Which of several similar rows stays. But for ``first`` all rows are held, and judged in order of preference."""
@@ -50,10 +54,12 @@ def novel(
 
     Evidence: ``similarity``, the ``neighbour``'s text and id (``first``), and where it stands in ``against`` the
     ``source`` it has there. Rows of one task with different inputs (scope ``task``) stand or fall together: the task
-    is judged once. Reads ``_BLOCK`` rows ahead; holds the texts of all that it kept.
+    is judged once. Says at the end how many clusters there were: the rows that name one ``first``, and that row. Reads
+    ``_BLOCK`` rows ahead; holds the texts of all that it kept.
     """
     known = [(scoped(record, scope), record.id, record.source or "against") for record in against]
     pool.fill([text for text, _, _ in known])
+    clusters: Counter[int] = Counter()
     judged: dict[str, int] = {}
     verdicts: list[tuple[int, float] | None] = []
     seen: set[str] = set()
@@ -72,7 +78,20 @@ def novel(
         known += [(texts[at], block[at].id, "") for at, near in zip(new, found, strict=True) if near is None]
         verdicts += found
         for record, at in zip(block, verdict_of, strict=True):
-            yield record if (near := verdicts[at]) is None else _dropped(record, reason, near[1], *known[near[0]])
+            if (near := verdicts[at]) is None:
+                yield record
+                continue
+            clusters[near[0]] += 1
+            yield _dropped(record, reason, near[1], *known[near[0]])
+    tell({known[at][1]: size for at, size in clusters.items()}, reason)
+
+
+def tell(clusters: Mapping[str, int], reason: str) -> None:
+    """Log how many rows were like how many others, and the largest cluster; by the id that rows name as ``first``."""
+    if clusters:
+        largest = max(clusters, key=lambda id: clusters[id])
+        text = "%s: %d rows in %d clusters, each around the row they name; the largest: %d around %s"
+        logger.info(text, reason, sum(clusters.values()), len(clusters), clusters[largest], largest)
 
 
 def _dropped(record: Record, reason: str, similarity: float, text: str, id: str, source: str) -> Record:

@@ -7,7 +7,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from datagen.text import join_kernel as kernel
+from datagen.text import ngram_kernel as kernel
 from datagen.text.join_index import JoinIndex
 from datagen.text.join_kernel import SETS, Ints
 from datagen.text.ngrams import Unit, characters, word_bytes

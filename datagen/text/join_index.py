@@ -67,24 +67,27 @@ class JoinIndex:
     def _make_known(self, flat: Ints) -> None:
         """Room in the vocabulary for all ids."""
         state = self._state
-        if state.kind == LISTS and (size := int(flat.max(initial=0)) + 1) > len(state.counts):
-            self._state = state._replace(counts=np.zeros(2 * size, np.int32), mask=np.zeros(2 * size, np.uint64))
+        if state.kind == LISTS and (size := int(flat.max(initial=0)) + 1) > len(state.local):
+            self._state = state._replace(local=np.zeros(2 * size, np.int32))
 
     def _grow(self, extra: int) -> None:
-        """Make room for at least one row of up to ``extra`` elements, and insert all rows again."""
+        """Make room for at least one row of up to ``extra`` elements; insert all rows again, by their frequencies."""
         old = self._state
         rows, tokens, wide, entries = old.fill[:4].tolist()
         self._state = _state(
             old.kind,
             old.bound,
             old.threshold,
-            rows=_room(len(old.start), rows, 1),
+            rows=_room(len(old.rows), rows, 1),
             tokens=_room(len(old.tokens), tokens, extra),
             wide=_room(len(old.wide), wide, kernel.WIDEST),
             entries=_room(len(old.entries), entries, extra),
-            vocabulary=len(old.counts),
+            vocabulary=len(old.local),
         )
-        self.fill(old.tokens[:tokens], np.cumsum(old.length[:rows], dtype=np.int64))
+        flat, ends = old.tokens[:tokens], np.cumsum(old.rows["length"][:rows], dtype=np.int64)
+        del old
+        kernel.count_all(self._state, flat, ends)
+        self.fill(flat, ends)
 
 
 @functools.cache
@@ -93,6 +96,7 @@ def _ready() -> None:
     started = time.perf_counter()
     state = _state(LISTS, 1.0, 1.0, rows=2, tokens=2, wide=8, entries=8, vocabulary=1)
     flat, ends = np.zeros(1, np.int64), np.ones(1, np.int64)
+    kernel.count_all(state, flat, ends)
     kernel.insert_all(state, flat, ends, 0)
     kernel.admit_all(state, flat, ends, 0, np.zeros(1, np.int64), np.zeros(1))
     kernel.search(state, flat)
@@ -105,32 +109,29 @@ def _ready() -> None:
 def _room(capacity: int, used: int, extra: int) -> int:
     """More where it is short: a slot of postings that moves takes up to twice of what is used.
 
-    Four times, since making room costs as much as adding all rows once; memory not yet written to costs nothing.
+    Eight times, since making room costs as much as adding all rows once; memory not yet written to costs nothing.
     """
-    return 4 * capacity + 4 * extra if 3 * used + 4 * extra + 4 > capacity else capacity
+    return 8 * capacity + 4 * extra if 3 * used + 4 * extra + 4 > capacity else capacity
 
 
 def _state(
     kind: int, bound: float, threshold: float, *, rows: int, tokens: int, wide: int, entries: int, vocabulary: int
 ) -> State:
+    slots = 1 << max(rows, entries // 8).bit_length()
     return State(
         kind=kind,
         bound=bound,
         threshold=threshold,
         fill=np.zeros(6, np.int64),
         tokens=np.empty(tokens, np.int64),
-        start=np.empty(rows, np.int64),
-        length=np.empty(rows, np.int32),
-        narrow=np.empty(rows, np.uint64),
+        rows=np.zeros(rows, kernel.ROW),
         wide=np.empty(wide, np.uint64),
-        wide_at=np.empty(rows, np.int64),
-        stamp=np.zeros(rows, np.int64),
-        slots=np.zeros((1 << max(rows, entries // 16).bit_length(), 3), np.int64),
-        entries=np.empty((entries, 3), np.int32),
-        narrows=np.empty(entries, np.uint64),
-        counts=np.zeros(vocabulary, np.int32),
-        mask=np.zeros(vocabulary, np.uint64),
+        slots=np.zeros(slots, kernel.SLOT),
+        entries=np.empty(entries, kernel.ENTRY),
+        frequency=np.zeros(slots, np.int32),
+        local=np.zeros(vocabulary, np.int32),
         bitmap=np.empty(2 * kernel.WIDEST, np.uint64),
+        found=np.empty((4096, 2), np.int64),
         hit_row=np.empty(rows, np.int64),
         hit_score=np.empty(rows),
     )

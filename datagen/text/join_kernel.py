@@ -5,13 +5,14 @@ Jaccard (``SETS``). Its elements are (token, how often seen before in the text),
 m elements needs a common subsequence, hence an overlap, of at least t(n + m)/2; Jaccard >= t needs an overlap of
 t/(1 + t)(n + m), the same with 2t/(1 + t) for t: that is ``State.bound``. In any fixed order of elements two such rows
 share one at positions i and j with min(n - i, m - j) >= bound(n + m)/2: the prefix filter (Chaudhuri et al., ICDE 2006)
-with PPJoin's positions (Xiao et al., WWW 2008). The order is falling ids ("first seen last", near enough to "rarest
-first", and it never changes as the pool grows), or falling hashes. Postings hang on hashes of elements; two elements in
-one slot cost time only. What shares an element is then held against parity bitmaps of the elements, whose Hamming
-distance cannot exceed the symmetric difference, n + m - 2 overlap. What is left is compared in full: by a bit-parallel
-LCS (Hyyrö 2004) and the float of ``rouge_score``, or by merging. Where the postings would be longer than the pool (few
-words, one template), every row is looked at. All in one file: numba's cache notices changes in a function's own file
-only.
+with PPJoin's positions (Xiao et al., WWW 2008). The order is rarest first, by frequencies that were counted when all
+rows were last inserted; what is common to all, as a template's words, then stands where it is never looked up. Postings
+hang on hashes of (element, class of length); two in one slot cost time only, and so does one key for two elements. What
+shares an element is then held against parity bitmaps of the elements, whose Hamming distance cannot exceed the
+symmetric difference, n + m - 2 overlap. What is left is compared in full: by a bit-parallel LCS (Hyyrö 2004) and the
+float of ``rouge_score``, or by merging. Where the postings would be longer than the pool (few words), every row is
+looked at. All in one file: numba's cache notices changes in a function's own file only. Hot functions take arrays,
+since to pass a tuple of them counts a reference to each.
 """
 
 from __future__ import annotations
@@ -22,22 +23,39 @@ from typing import Any, NamedTuple, TypeVar
 import numba
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
+Structs = npt.NDArray[np.void]
 
 WIDEST = 128
-"""Words of the widest bitmap; a text's own has 4, or a power of two that gives each token at least 4 bits."""
+"""Words of the widest bitmap; a text's own has 4, or a power of two that gives each token at least 8 bits."""
 MARGIN = 1e-9
 ROWS, TOKENS, WIDE, ENTRIES, QUERY, FULL = range(6)
 """What ``State.fill`` counts: rows, tokens, words of bitmaps and entries in use, queries so far; and whether a row's
 postings did not fit, so that all rows must be inserted again with more room before the next search."""
 LISTS, SETS = range(2)
 
+ROW = np.dtype(
+    [("start", "i8"), ("wide_at", "i8"), ("stamp", "i8"), ("narrow", "u8"), ("length", "i4"), ("unused", "i4")]
+)
+SLOT = np.dtype([("first", "i8"), ("size", "i4"), ("room", "i4"), ("classes", "u8")])
+"""A list of postings. An element's first ``_MIXED`` are in one of their own, of any length; ``classes`` has a bit for
+each class of length in which there are more, in a list for each."""
+ENTRY = np.dtype([("narrow", "u8"), ("row", "i4"), ("length", "u2"), ("at", "u2")])
+"""A posting: ``at`` is the element's position in the row. Narrow bitmap and length (``_LONG`` for all that are no less)
+stand here once more, since a look at the row would cost a cache miss."""
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xD6E8FEB86659FD93)
+_NAME_BITS = 40
+_CLASSES = 63
+_MIXED = 16
+_LONG = 2**16 - 1
 
 
 class State(NamedTuple):
@@ -50,22 +68,18 @@ class State(NamedTuple):
     """The least F, or Jaccard; rows are decided by it."""
     fill: Ints
     tokens: Ints
-    start: Ints
-    length: npt.NDArray[np.int32]
-    narrow: Words
+    rows: Structs
     wide: Words
-    wide_at: Ints
-    stamp: Ints
-    slots: Ints
-    """(slots, 3): where a slot's postings begin, how many there are, and for how many there is room."""
-    entries: npt.NDArray[np.int32]
-    """(entries, 3): row, its length, position of the element in it."""
-    narrows: Words
-    """The row's narrow bitmap once more with each entry: a look at the row would cost a cache miss."""
-    counts: npt.NDArray[np.int32]
-    mask: Words
+    slots: Structs
+    entries: Structs
+    frequency: npt.NDArray[np.int32]
+    """For a hash of an element, in how many rows it was when last counted."""
+    local: npt.NDArray[np.int32]
+    """For a token id a number within the query, 0 for none."""
     bitmap: Words
     """The query's bitmaps: that of w words (a power of two up to ``WIDEST``) begins at w."""
+    found: Ints
+    """(lists, 2): slots that the query must look through, and the position of its element."""
     hit_row: Ints
     hit_score: npt.NDArray[np.float64]
 
@@ -84,6 +98,22 @@ def _popcount(context: Any, x: Any) -> Any:
     return numba.types.int64(x), generate
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def _prefetch(context: Any, array: Any, index: Any) -> Any:
+    """Fetch an element's cache line ahead of its use: a search spends most of its time waiting for memory."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        number, byte = ir.IntType(32), ir.IntType(8).as_pointer()
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
+        builder.call(function, [place, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return numba.types.void(array, numba.types.int64), generate
+
+
 @compiled
 def _int(number: Any) -> Any:
     return np.int64(number)
@@ -97,12 +127,7 @@ def f_measure(lcs: int, n: int, m: int) -> float:
 
 
 @compiled
-def _score(state: State, shared: int, n: int, m: int) -> float:
-    return shared / (n + m - shared) if state.kind == SETS else f_measure(shared, n, m)
-
-
-@compiled
-def _hash(key: int) -> np.uint64:
+def _hash(key: Any) -> Any:
     mixed = np.uint64(key) * _GOLDEN
     mixed = (mixed ^ (mixed >> np.uint64(32))) * _MIX
     return mixed ^ (mixed >> np.uint64(29))
@@ -112,28 +137,51 @@ def _hash(key: int) -> np.uint64:
 def bitmap_words(n: int) -> int:
     """Words of the bitmap of a text of n tokens."""
     words = 4
-    while words < WIDEST and words * 16 < n:
+    while words < WIDEST and words * 8 < n:
         words *= 2
     return words
 
 
 @compiled
-def _prepare(state: State, ids: Ints) -> Ints:
-    """The elements of a text in the order of the prefix filter; its bitmaps go to ``state.bitmap``."""
-    keys = ids if state.kind == SETS else np.empty(len(ids), np.int64)
-    bitmap = state.bitmap
-    bitmap[:] = 0
+def _class(n: int) -> int:
+    """Texts of about one length are of one class: each length to 15, then eight classes an octave."""
+    shift = 0
+    while n >> shift >= 16:
+        shift += 1
+    return min(8 * shift + (n >> shift), _CLASSES - 1)
+
+
+@compiled
+def _hashes(kind: int, ids: Ints, local: Any) -> Words:
+    """A hash of each element of a text: of (token, how often seen before in it), or of the n-gram."""
+    hashes = np.empty(len(ids), np.uint64)
     for at, token in enumerate(ids):
-        if state.kind == LISTS:
-            keys[at] = (_int(token) << 32) | _int(state.counts[token])
-            state.counts[token] += 1
-        bit = _hash(keys[at]) & np.uint64(WIDEST * 64 - 1)
-        bitmap[WIDEST + _int(bit >> np.uint64(6))] ^= np.uint64(1) << (bit & np.uint64(63))
-    if state.kind == LISTS:
+        if kind == LISTS:
+            hashes[at] = _hash((_int(token) << 32) | _int(local[token]))
+            local[token] += 1
+        else:
+            hashes[at] = _hash(token)
+    if kind == LISTS:
         for token in ids:
-            state.counts[token] = 0
-        _sort_down(keys)
-    words = WIDEST // 2
+            local[token] = 0
+    return hashes
+
+
+@compiled
+def _prepare(hashes: Words, frequency: Any, bitmap: Words, widest: int) -> Ints:
+    """Keys of a text's elements, rarest first; its bitmaps, of up to ``widest`` words, go to ``bitmap``.
+
+    A key is the element's frequency and, in the low bits, its name, a part of its hash.
+    """
+    keys = np.empty(len(hashes), np.int64)
+    bitmap[: 2 * widest] = 0
+    for at, mixed in enumerate(hashes):
+        bit = mixed & np.uint64(widest * 64 - 1)
+        bitmap[widest + _int(bit >> np.uint64(6))] ^= np.uint64(1) << (bit & np.uint64(63))
+        name = _int(mixed >> np.uint64(64 - _NAME_BITS))
+        keys[at] = (_int(frequency[name & (len(frequency) - 1)]) << _NAME_BITS) | name
+    _sort(keys)
+    words = widest // 2
     while words:
         for i in range(words):
             bitmap[words + i] = bitmap[2 * words + i] ^ bitmap[3 * words + i]
@@ -142,7 +190,7 @@ def _prepare(state: State, ids: Ints) -> Ints:
 
 
 @compiled
-def _sort_down(keys: Ints) -> None:
+def _sort(keys: Ints) -> None:
     """Shell sort: most texts are short, and numba takes seconds to compile its own sort."""
     gap = 1
     while gap < len(keys) // 3:
@@ -150,7 +198,7 @@ def _sort_down(keys: Ints) -> None:
     while gap:
         for i in range(gap, len(keys)):
             key, j = keys[i], i
-            while j >= gap and keys[j - gap] < key:
+            while j >= gap and keys[j - gap] > key:
                 keys[j] = keys[j - gap]
                 j -= gap
             keys[j] = key
@@ -158,35 +206,50 @@ def _sort_down(keys: Ints) -> None:
 
 
 @compiled
-def _slot(state: State, key: int) -> int:
-    slot: int = _int(_hash(key) >> np.uint64(20)) & (len(state.slots) - 1)
+def _name(key: int) -> int:
+    return key & ((1 << _NAME_BITS) - 1)
+
+
+@compiled
+def _slot(name: int, length_class: int, slots: int) -> int:
+    """Where an element's postings for a class of length are; class ``_CLASSES`` for its first ones."""
+    slot: int = _int(_hash((name << 6) + length_class) >> np.uint64(20)) & (slots - 1)
     return slot
+
+
+@compiled
+def _shortest(n: int, bound: float) -> int:
+    """The least length with which a row can be similar to one of n elements."""
+    return int(max(1.0, np.ceil(n * bound / (2 - bound) - MARGIN)))
+
+
+@compiled
+def _longest(n: int, at: int, bound: float) -> int:
+    """The greatest length of a row that is similar and shares no element before that position."""
+    return int(np.floor(2 * (n - at) / bound - n + MARGIN))
 
 
 @compiled
 def _prefix(n: int, bound: float) -> int:
     """How many elements can be the first that a row of n shares with a similar one, however long that is."""
-    least = max(1.0, np.ceil(n * bound / (2 - bound) - MARGIN))
-    return max(0, n - int(least) + 1)
+    return max(0, n - _shortest(n, bound) + 1)
 
 
 @compiled
-def _bound(state: State, row: int, n: int) -> int:
-    """At least twice the overlap of elements of the query, of n tokens, with a row."""
-    m = _int(state.length[row])
-    words, first, distance = bitmap_words(m), state.wide_at[row], 0
+def _distance(wide: Words, first: int, bitmap: Words, words: int) -> int:
+    """Bits in which the bitmap of a row and that of the query differ."""
+    distance = 0
     for i in range(words):
-        distance += _popcount(state.wide[first + i] ^ state.bitmap[words + i])
-    bound: int = n + m - distance
-    return bound
+        distance += _popcount(wide[first + i] ^ bitmap[words + i])
+    return distance
 
 
 @compiled
-def _shared(state: State, ids: Ints, row: int) -> int:
-    """Elements in common with a row, in both falling."""
-    at, end, i, shared = state.start[row], state.start[row] + _int(state.length[row]), 0, 0
-    while at < end and i < len(ids):
-        theirs, ours = state.tokens[at], ids[i]
+def _shared(ids: Ints, other: Ints) -> int:
+    """Elements in common, in both falling."""
+    at, i, shared = 0, 0, 0
+    while at < len(other) and i < len(ids):
+        theirs, ours = other[at], ids[i]
         shared += theirs == ours
         at += theirs >= ours
         i += ours >= theirs
@@ -194,33 +257,43 @@ def _shared(state: State, ids: Ints, row: int) -> int:
 
 
 @compiled
-def _lcs(state: State, ids: Ints, row: int) -> int:
-    """Longest common subsequence with a row, 64 tokens of the query at a time, carries kept for each of the row's."""
-    n, first, m = len(ids), state.start[row], _int(state.length[row])
-    carry = np.zeros(m if n > 64 else 0, np.uint64)
-    zero, one, total = np.uint64(0), np.uint64(1), 0
-    for block in range(0, n, 64):
-        end = min(block + 64, n)
-        for i in range(block, end):
-            state.mask[ids[i]] |= one << np.uint64(i - block)
-        rest = ~zero
-        for j in range(m):
-            matches = rest & state.mask[state.tokens[first + j]]
-            summed = rest + matches
-            if n > 64:
-                over = np.uint64(summed < rest)
-                summed += carry[j]
-                carry[j] = over | np.uint64(summed < carry[j])
-            rest = summed | (rest ^ matches)
-        used = ~zero >> np.uint64(64 - (end - block))
-        total += _popcount(~rest & used)
-        for i in range(block, end):
-            state.mask[ids[i]] = zero
+def _places(ids: Ints, local: Any) -> Words:
+    """Where each token of the query stands: (distinct tokens + 1, blocks of 64), flat; numbers them in ``local``."""
+    blocks, distinct = (len(ids) + 63) // 64, 0
+    for token in ids:
+        if local[token] == 0:
+            distinct += 1
+            local[token] = distinct
+    places = np.zeros((distinct + 2) * blocks, np.uint64)
+    for i, token in enumerate(ids):
+        places[_int(local[token]) * blocks + i // 64] |= np.uint64(1) << np.uint64(i % 64)
+    return places
+
+
+@compiled
+def _lcs(other: Ints, local: Any, places: Words, blocks: int) -> int:
+    """Longest common subsequence with the query, 64 of its tokens at a time; the last ``blocks`` words are its work."""
+    work, zero, one, total = len(places) - blocks, np.uint64(0), np.uint64(1), 0
+    for b in range(blocks):
+        places[work + b] = ~zero
+    for token in other:
+        if local[token]:
+            carry, first = zero, _int(local[token]) * blocks
+            for b in range(blocks):
+                rest = places[work + b]
+                matches = rest & places[first + b]
+                summed = rest + matches
+                over = summed < rest
+                summed += carry
+                carry = one if over or summed < carry else zero
+                places[work + b] = summed | (rest ^ matches)
+    for b in range(blocks):
+        total += _popcount(~places[work + b])
     return total
 
 
 @compiled
-def _may(n: int, m: int, i: int, j: int, differ: np.uint64, bound: float) -> bool:
+def _may(n: int, m: int, i: int, j: int, differ: Any, bound: float) -> bool:
     """Whether rows of n and m elements can reach the bound, by where they first meet and narrow bitmaps.
 
     One comparison, nearly always false: a processor that guesses branches hardly notices it.
@@ -230,43 +303,89 @@ def _may(n: int, m: int, i: int, j: int, differ: np.uint64, bound: float) -> boo
 
 
 @compiled
-def _try(state: State, ids: Ints, row: int, hits: int) -> int:
-    """Add a row to the hits if it reaches the threshold; their number then."""
-    n, m = len(ids), _int(state.length[row])
-    if _bound(state, row, n) < state.bound * (n + m) - 2 * MARGIN:
-        return hits
-    shared = _shared(state, ids, row) if state.kind == SETS else _lcs(state, ids, row)
-    if shared:
-        score = _score(state, shared, n, m)
-        if score >= state.threshold:
-            state.hit_row[hits], state.hit_score[hits] = row, score
-            hits += 1
-    return hits
+def _find(keys: Ints, bound: float, slots: Any, entries: Any, found: Ints) -> tuple[int, int]:
+    """Lists that hold all rows which may reach the bound, into ``found``; how many, and how long they are together."""
+    n, lists, visits, ones = len(keys), 0, 0, ~np.uint64(0)
+    lowest = ones << np.uint64(_class(_shortest(n, bound)))
+    for i in range(_prefix(n, bound)):
+        _prefetch(slots, _slot(_name(keys[i]), _CLASSES, len(slots)))
+    for i in range(_prefix(n, bound)):
+        if lists + _CLASSES >= len(found):
+            return lists, np.iinfo(np.int64).max
+        name = _name(keys[i])
+        slot, longest = _slot(name, _CLASSES, len(slots)), _longest(n, i, bound)
+        held = slots[slot].classes & lowest & (ones >> np.uint64(63 - _class(longest)))
+        if slots[slot].size:
+            found[lists, 0], found[lists, 1] = slot, i
+            lists += 1
+        while held:
+            rest = held & (held - np.uint64(1))
+            slot = _slot(name, _popcount((held ^ rest) - np.uint64(1)), len(slots))
+            _prefetch(slots, slot)
+            found[lists, 0], found[lists, 1] = slot, i
+            lists, held = lists + 1, rest
+    for number in range(lists):
+        slot = found[number, 0]
+        visits += slots[slot].size
+        _prefetch(entries, slots[slot].first)
+        _prefetch(entries, slots[slot].first + 4)
+    return lists, visits
 
 
 @compiled
-def _search(state: State, ids: Ints, keys: Ints) -> int:
-    """Rows and scores of all that reach the threshold go to ``state.hit_*``, in no order; their number."""
-    n, rows, hits, visits = len(ids), state.fill[ROWS], 0, 0
-    prefix, narrow, bound = _prefix(n, state.bound), state.bitmap[1], state.bound
-    for i in range(prefix):
-        visits += state.slots[_slot(state, keys[i]), 1]
-    if visits > rows:
-        for row in range(rows):
-            if _may(n, _int(state.length[row]), 0, 0, state.narrow[row] ^ narrow, bound):
-                hits = _try(state, ids, row, hits)
-        return hits
-    state.fill[QUERY] += 1
-    for i in range(prefix):
-        slot = _slot(state, keys[i])
-        first = state.slots[slot, 0]
-        for at in range(first, first + state.slots[slot, 1]):
-            m, j = _int(state.entries[at, 1]), _int(state.entries[at, 2])
-            if _may(n, m, i, j, state.narrows[at] ^ narrow, bound):
-                row = _int(state.entries[at, 0])
-                if state.stamp[row] != state.fill[QUERY]:
-                    state.stamp[row] = state.fill[QUERY]
-                    hits = _try(state, ids, row, hits)
+def _search(state: State, ids: Ints, keys: Ints, best: bool) -> int:
+    """Rows and scores of all that reach the threshold go to ``state.hit_*``, in no order; their number.
+
+    ``best``: the most similar are enough, so that each hit raises the bound for what comes after it.
+    """
+    fill, rows, entries, slots = state.fill, state.rows, state.entries, state.slots
+    wide, tokens, bitmap, local, found = state.wide, state.tokens, state.bitmap, state.local, state.found
+    kind, bound, least, n, hits = state.kind, state.bound, state.threshold, len(ids), 0
+    narrow, blocks, places = bitmap[1], (n + 63) // 64, np.empty(0, np.uint64)
+    fill[QUERY] += 1
+    query = fill[QUERY]
+    lists, visits = _find(keys, bound, slots, entries, found)
+    whole = visits > fill[ROWS]
+    for number in range(1 if whole else lists):
+        i, first, end = 0, 0, fill[ROWS]
+        if not whole:
+            i, first = found[number, 1], slots[found[number, 0]].first
+            end = first + _int(slots[found[number, 0]].size)
+        for at in range(first, end):
+            row = at
+            if whole:
+                if not _may(n, _int(rows[at].length), 0, 0, rows[at].narrow ^ narrow, bound):
+                    continue
+            else:
+                m, j = _int(entries[at].length), _int(entries[at].at)
+                row = _int(entries[at].row)
+                if m == _LONG:
+                    m, j = _int(rows[row].length), 0
+                if not _may(n, m, i, j, entries[at].narrow ^ narrow, bound):
+                    continue
+                if rows[row].stamp == query:
+                    continue
+                rows[row].stamp = query
+            m, words = _int(rows[row].length), bitmap_words(rows[row].length)
+            if n + m - _distance(wide, rows[row].wide_at, bitmap, words) < bound * (n + m) - 2 * MARGIN:
+                continue
+            other = tokens[rows[row].start : rows[row].start + m]
+            if kind == SETS:
+                shared = _shared(ids, other)
+                score = shared / (n + m - shared)
+            else:
+                if not len(places):
+                    places = _places(ids, local)
+                shared = _lcs(other, local, places, blocks)
+                score = f_measure(shared, n, m) if shared else 0.0
+            if shared and score >= least:
+                state.hit_row[hits], state.hit_score[hits] = row, score
+                hits += 1
+                if best:
+                    least, bound = score, 2 * score / (1 + score) if kind == SETS else score
+    if len(places):
+        for token in ids:
+            local[token] = 0
     return hits
 
 
@@ -274,56 +393,79 @@ def _search(state: State, ids: Ints, keys: Ints) -> int:
 def _has_room(state: State, n: int) -> bool:
     """Whether a row of n tokens fits, its postings aside."""
     rows, tokens, words = state.fill[ROWS], state.fill[TOKENS] + n, state.fill[WIDE] + bitmap_words(n)
-    room: bool = rows < len(state.start) and tokens <= len(state.tokens) and words <= len(state.wide)
+    room: bool = rows < len(state.rows) and tokens <= len(state.tokens) and words <= len(state.wide)
     return room and not state.fill[FULL]
 
 
 @compiled
 def _insert(state: State, ids: Ints, keys: Ints) -> None:
     """Add a text that was just prepared, and for which there is room."""
-    n, row, first, words = len(ids), state.fill[ROWS], state.fill[TOKENS], bitmap_words(len(ids))
-    state.start[row], state.length[row], state.narrow[row] = first, n, state.bitmap[1]
-    state.wide_at[row] = state.fill[WIDE]
+    fill, slots, entries = state.fill, state.slots, state.entries
+    n, number, first, words = len(ids), fill[ROWS], fill[TOKENS], bitmap_words(len(ids))
+    row, narrow, length_class = state.rows[number], state.bitmap[1], _class(n)
+    row.start, row.length, row.narrow, row.wide_at, row.stamp = first, n, narrow, fill[WIDE], 0
     for i in range(n):
         state.tokens[first + i] = ids[i]
     for i in range(words):
-        state.wide[state.fill[WIDE] + i] = state.bitmap[words + i]
-    for i in range(_prefix(n, state.bound)):
-        slot = _slot(state, keys[i])
-        at = _free_entry(state, slot)
+        state.wide[fill[WIDE] + i] = state.bitmap[words + i]
+    prefix = _prefix(n, state.bound)
+    for i in range(prefix):
+        _prefetch(slots, _slot(_name(keys[i]), _CLASSES, len(slots)))
+    for i in range(prefix):
+        name = _name(keys[i])
+        slot = _slot(name, _CLASSES, len(slots))
+        if slots[slot].size >= _MIXED:
+            slots[slot].classes |= np.uint64(1) << np.uint64(length_class)
+            slot = _slot(name, length_class, len(slots))
+        at = _free_entry(slots, entries, fill, slot)
         if at < 0:
-            state.fill[FULL] = 1
+            fill[FULL] = 1
             break
-        state.entries[at, 0], state.entries[at, 1], state.entries[at, 2] = row, n, i
-        state.narrows[at] = state.bitmap[1]
-        state.slots[slot, 1] += 1
-    state.fill[ROWS] += 1
-    state.fill[TOKENS] += n
-    state.fill[WIDE] += words
+        entries[at].row, entries[at].narrow = number, narrow
+        entries[at].length, entries[at].at = min(n, _LONG), min(i, _LONG)
+        slots[slot].size += 1
+    fill[ROWS] += 1
+    fill[TOKENS] += n
+    fill[WIDE] += words
 
 
 @compiled
-def _free_entry(state: State, slot: int) -> int:
+def _free_entry(slots: Any, entries: Any, fill: Ints, slot: int) -> int:
     """The place of a slot's next posting, -1 if there is none; a full slot moves to twice the room at the end."""
-    first, size, room = state.slots[slot, 0], state.slots[slot, 1], state.slots[slot, 2]
+    first, size, room = slots[slot].first, _int(slots[slot].size), _int(slots[slot].room)
     if size == room:
-        moved, bigger = state.fill[ENTRIES], 2 * room + 2
-        if moved + bigger > len(state.entries):
+        moved, bigger = fill[ENTRIES], 2 * room + 1
+        if moved + bigger > len(entries):
             return -1
         for i in range(size):
-            state.narrows[moved + i] = state.narrows[first + i]
-            for k in range(3):
-                state.entries[moved + i, k] = state.entries[first + i, k]
-        state.slots[slot, 0], state.slots[slot, 2], first = moved, bigger, moved
-        state.fill[ENTRIES] += bigger
+            entries[moved + i] = entries[first + i]
+        slots[slot].first, slots[slot].room, first = moved, bigger, moved
+        fill[ENTRIES] += bigger
     free: int = first + size
     return free
 
 
 @compiled
+def _elements(state: State, ids: Ints) -> Ints:
+    """As ``_prepare``, with bitmaps as wide as those of the longest row that can be similar."""
+    widest = bitmap_words(max(len(ids), _longest(len(ids), 0, state.bound)))
+    return _prepare(_hashes(state.kind, ids, state.local), state.frequency, state.bitmap, widest)
+
+
+@compiled
 def search(state: State, ids: Ints) -> int:
     """All rows that reach the threshold, and their scores, into ``state.hit_*``; their number."""
-    return _search(state, ids, _prepare(state, ids))
+    return _search(state, ids, _elements(state, ids), False)
+
+
+@compiled
+def count_all(state: State, flat: Ints, ends: Ints) -> None:
+    """Count in how many rows each element is, for an empty pool that rows will be inserted in."""
+    frequency, most = state.frequency, (1 << (63 - _NAME_BITS)) - 1
+    for at in range(len(ends)):
+        for mixed in _hashes(state.kind, flat[ends[at - 1] if at else 0 : ends[at]], state.local):
+            name = _int(mixed >> np.uint64(64 - _NAME_BITS)) & (len(frequency) - 1)
+            frequency[name] += frequency[name] < most
 
 
 @compiled
@@ -333,7 +475,7 @@ def insert_all(state: State, flat: Ints, ends: Ints, at: int) -> int:
         ids = flat[ends[at - 1] if at else 0 : ends[at]]
         if not _has_room(state, len(ids)):
             break
-        _insert(state, ids, _prepare(state, ids))
+        _insert(state, ids, _elements(state, ids))
         at += 1
     return at
 
@@ -349,9 +491,9 @@ def admit_all(state: State, flat: Ints, ends: Ints, at: int, near: Ints, scores:
         ids = flat[ends[at - 1] if at else 0 : ends[at]]
         if not _has_room(state, len(ids)):
             break
-        keys = _prepare(state, ids)
+        keys = _elements(state, ids)
         near[at], scores[at] = -1, 0.0 if state.kind == SETS else state.threshold
-        for hit in range(_search(state, ids, keys)):
+        for hit in range(_search(state, ids, keys, True)):
             row, score = state.hit_row[hit], state.hit_score[hit]
             if score > scores[at] or (score == scores[at] and row < near[at]):
                 near[at], scores[at] = row, score
@@ -363,65 +505,20 @@ def admit_all(state: State, flat: Ints, ends: Ints, at: int, near: Ints, scores:
 
 @compiled
 def closest(state: State, ids: Ints) -> tuple[int, float]:
-    """The row of the highest F, the first among equals, and that F; -1 where nothing is shared."""
-    _prepare(state, ids)
-    n, best, top, narrow = len(ids), -1, 0.0, state.bitmap[1]
+    """The list of the highest F, the first among equals, and that F; -1 where nothing is shared."""
+    rows, wide, bitmap, local = state.rows, state.wide, state.bitmap, state.local
+    _prepare(_hashes(state.kind, ids, local), state.frequency, bitmap, WIDEST)
+    n, best, top, narrow = len(ids), -1, 0.0, bitmap[1]
+    places, blocks = _places(ids, local), (n + 63) // 64
     for row in range(state.fill[ROWS]):
-        m = _int(state.length[row])
-        if not _may(n, m, 0, 0, state.narrow[row] ^ narrow, top) or _bound(state, row, n) < top * (n + m) - 2 * MARGIN:
+        m, words = _int(rows[row].length), bitmap_words(rows[row].length)
+        if not _may(n, m, 0, 0, rows[row].narrow ^ narrow, top):
             continue
-        shared = _lcs(state, ids, row)
+        if n + m - _distance(wide, rows[row].wide_at, bitmap, words) < top * (n + m) - 2 * MARGIN:
+            continue
+        shared = _lcs(state.tokens[rows[row].start : rows[row].start + m], local, places, blocks)
         if shared and f_measure(shared, n, m) > top:
             best, top = row, f_measure(shared, n, m)
+    for token in ids:
+        local[token] = 0
     return best, top
-
-
-@compiled
-def word_hashes(text: npt.NDArray[np.uint8], out: Ints) -> int:
-    """A hash of each run of bytes other than spaces; their number."""
-    words, inside, mixed = 0, False, np.uint64(0)
-    for byte in text:
-        if byte != 32:
-            mixed = (mixed ^ np.uint64(byte)) * _MIX if inside else (_GOLDEN ^ np.uint64(byte)) * _MIX
-            inside = True
-        elif inside:
-            out[words] = _int(_hash(_int(mixed)))
-            words, inside = words + 1, False
-    if inside:
-        out[words] = _int(_hash(_int(mixed)))
-        words += 1
-    return words
-
-
-@compiled
-def ngram_sets(tokens: Ints, ends: Ints, size: int, flat: Ints, set_ends: Ints) -> None:
-    """Hashes of the distinct runs of ``size`` tokens of each text, falling, into ``flat``; where each ends."""
-    filled = 0
-    for text in range(len(ends)):
-        first, end = ends[text - 1] if text else 0, ends[text]
-        last = max(end - size, first) if end > first else first - 1
-        begin = filled
-        for at in range(first, last + 1):
-            mixed = np.uint64(0)
-            for token in tokens[at : min(at + size, end)]:
-                mixed = np.uint64(_hash(_int(mixed ^ np.uint64(token)) + 1))
-            flat[filled] = _int(mixed)
-            filled += 1
-        _sort_down(flat[begin:filled])
-        unique = begin
-        for at in range(begin, filled):
-            if at == begin or flat[at] != flat[unique - 1]:
-                flat[unique] = flat[at]
-                unique += 1
-        set_ends[text] = filled = unique
-
-
-@compiled
-def word_ngram_sets(text: npt.NDArray[np.uint8], ends: Ints, size: int, flat: Ints, set_ends: Ints) -> None:
-    """As ``ngram_sets``, of the words of texts; ``flat`` has room for every second byte and one more a text."""
-    words, word_ends = np.empty(len(flat), np.int64), np.empty(len(ends), np.int64)
-    filled = 0
-    for at in range(len(ends)):
-        filled += word_hashes(text[ends[at - 1] if at else 0 : ends[at]], words[filled:])
-        word_ends[at] = filled
-    ngram_sets(words, word_ends, size, flat, set_ends)

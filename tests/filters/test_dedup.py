@@ -103,6 +103,15 @@ def test_rows_of_a_cluster_name_the_row_that_stayed() -> None:
     assert found[1].dropped.evidence["neighbour"].startswith(rows[0].instruction)
 
 
+@every_filter
+def test_clusters_are_counted_and_the_largest_named(dedup: Filter, caplog: pytest.LogCaptureFixture) -> None:
+    other = "Sort the numbers from one to ten, then add them up."
+    rows = [*(instruction(QUESTION, f"{at}") for at in range(4)), *(instruction(other, f"{at}") for at in range(2))]
+    with caplog.at_level("INFO", logger="datagen"):
+        list(dedup(rows))
+    assert f"4 rows in 2 clusters, each around the row they name; the largest: 3 around {rows[0].id}" in caplog.text
+
+
 def test_impossible_settings_are_refused_before_any_work() -> None:
     with pytest.raises(ConfigError, match="at most 1"):
         load_stage("filters.dedup_ngram").check({"threshold": 2, "unit": "word", "ngram": 5})

@@ -1,0 +1,96 @@
+"""The n-grams of texts as hashes, in machine code by numba."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+F = TypeVar("F", bound=Callable[..., Any])
+Ints = npt.NDArray[np.int64]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX = np.uint64(0xD6E8FEB86659FD93)
+
+
+def compiled(function: F) -> F:
+    """Compiled at its first call, and kept on disk for the next process."""
+    done: F = numba.njit(cache=True, error_model="numpy", nogil=True)(function)
+    return done
+
+
+@compiled
+def _hash(key: Any) -> Any:
+    mixed = np.uint64(key) * _GOLDEN
+    mixed = (mixed ^ (mixed >> np.uint64(32))) * _MIX
+    return mixed ^ (mixed >> np.uint64(29))
+
+
+@compiled
+def _sort_down(keys: Ints) -> None:
+    """Shell sort: most texts are short, and numba takes seconds to compile its own sort."""
+    gap = 1
+    while gap < len(keys) // 3:
+        gap = 3 * gap + 1
+    while gap:
+        for i in range(gap, len(keys)):
+            key, j = keys[i], i
+            while j >= gap and keys[j - gap] < key:
+                keys[j] = keys[j - gap]
+                j -= gap
+            keys[j] = key
+        gap //= 3
+
+
+@compiled
+def word_hashes(text: npt.NDArray[np.uint8], out: Ints) -> int:
+    """A hash of each run of bytes other than spaces; their number."""
+    words, inside, mixed = 0, False, np.uint64(0)
+    for byte in text:
+        if byte != 32:
+            mixed = (mixed ^ np.uint64(byte)) * _MIX if inside else (_GOLDEN ^ np.uint64(byte)) * _MIX
+            inside = True
+        elif inside:
+            out[words] = np.int64(_hash(mixed))
+            words, inside = words + 1, False
+    if inside:
+        out[words] = np.int64(_hash(mixed))
+        words += 1
+    return words
+
+
+@compiled
+def ngram_sets(tokens: Ints, ends: Ints, size: int, flat: Ints, set_ends: Ints) -> None:
+    """Hashes of the distinct runs of ``size`` tokens of each text, falling, into ``flat``; where each ends."""
+    filled = 0
+    for text in range(len(ends)):
+        first, end = ends[text - 1] if text else 0, ends[text]
+        last = max(end - size, first) if end > first else first - 1
+        begin = filled
+        for at in range(first, last + 1):
+            mixed = np.uint64(0)
+            for token in tokens[at : min(at + size, end)]:
+                mixed = np.uint64(_hash(mixed ^ np.uint64(token)) + np.uint64(1))
+            flat[filled] = np.int64(mixed)
+            filled += 1
+        _sort_down(flat[begin:filled])
+        unique = begin
+        for at in range(begin, filled):
+            if at == begin or flat[at] != flat[unique - 1]:
+                flat[unique] = flat[at]
+                unique += 1
+        set_ends[text] = filled = unique
+
+
+@compiled
+def word_ngram_sets(text: npt.NDArray[np.uint8], ends: Ints, size: int, flat: Ints, set_ends: Ints) -> None:
+    """As ``ngram_sets``, of the words of texts; ``flat`` has room for every second byte and one more a text."""
+    words, word_ends = np.empty(len(flat), np.int64), np.empty(len(ends), np.int64)
+    filled = 0
+    for at in range(len(ends)):
+        filled += word_hashes(text[ends[at - 1] if at else 0 : ends[at]], words[filled:])
+        word_ends[at] = filled
+    ngram_sets(words, word_ends, size, flat, set_ends)
