@@ -11,11 +11,10 @@ import inspect
 import signal
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from datagen.failures import settled
 from datagen.feed import Chain, Input, Taken
 from datagen.llm import trail
 from datagen.llm.client import LLM
-from datagen.memory import forget_peak, peak_mb
+from datagen.memory import forget_peak, peak_mb, seldom_searched
 from datagen.pipeline import Node, Pipeline
 from datagen.progress import Progress
 from datagen.record import Record
@@ -70,7 +69,7 @@ async def run_async(
 ) -> Outcome:
     """``run`` inside an event loop."""
     store = Store(root, pipeline)
-    with store.opened():
+    with store.opened(), seldom_searched():
         return await _Run(store, progress or Progress.silent()).run(until)
 
 
@@ -141,9 +140,7 @@ class _Run:
         stage, records = node.stage, Chain(inputs)
         if stage.shape == "record":
             window = max((llm.window for llm in llms), default=_WINDOW_WITHOUT_LLM)
-            async with aclosing(
-                ordered_map(partial(self._followed, node, arguments), records, window=window)
-            ) as results:
+            async with aclosing(ordered_map(self._per_record(node, arguments), records, window=window)) as results:
                 async for made, calls in results:
                     for record in made:
                         yield record, calls
@@ -159,26 +156,27 @@ class _Run:
         for record in produced:
             yield record, ()
 
-    async def _followed(self, node: Node, arguments: dict[str, Any], record: Record) -> tuple[list[Record], list[str]]:
-        with trail.following() as calls:
-            return await self._one(node, arguments, record), calls
+    def _per_record(
+        self, node: Node, arguments: dict[str, Any]
+    ) -> Callable[[Record], Awaitable[tuple[list[Record], list[str]]]]:
+        """The stage's function on one record: what it made, and the keys of the replies that it asked for."""
+        function = node.stage.function
+        own = [name for name, parameter in node.stage.parameters.items() if parameter.kind == "rng"]
 
-    async def _one(self, node: Node, arguments: dict[str, Any], record: Record) -> list[Record]:
-        own = {
-            name: derive(self.seed, node.name, record.id)
-            for name, parameter in node.stage.parameters.items()
-            if parameter.kind == "rng"
-        }
-        try:
-            made: list[Record] = await node.stage.function(record, **{**arguments, **own})
-        except LLMError as error:
-            return [record.drop(f"{node.stage.method}:{error.reason}", **error.evidence)]
-        except DatagenError:
-            raise
-        except Exception as error:
-            error.add_note(f"while it worked on record {record.id}: {record.instruction[:200]!r}")
-            raise
-        return made
+        async def one(record: Record) -> tuple[list[Record], list[str]]:
+            rngs = {name: derive(self.seed, node.name, record.id) for name in own}
+            with trail.following() as calls:
+                try:
+                    return await function(record, **{**arguments, **rngs}), calls
+                except LLMError as error:
+                    return [record.drop(f"{node.stage.method}:{error.reason}", **error.evidence)], calls
+                except DatagenError:
+                    raise
+                except Exception as error:
+                    error.add_note(f"while it worked on record {record.id}: {record.instruction[:200]!r}")
+                    raise
+
+        return one
 
     async def _job(self, node: Node, folder: Path, result: Result, taken: Taken) -> None:
         if not node.given("llm"):
