@@ -1,8 +1,8 @@
 """Records through a per-record stage whose replies are all in the journal: CPU, time, memory, and how both grow.
 
-``generators.answer`` first asks a scripted LLM, which fills the journal as fast as the runner goes, then runs again in a
-fresh process. Outside: a bare loop over the same rows that selects, unpacks and writes the same replies, with no row,
-prompt, key, lineage or answer made of them.
+``generators.answer`` first asks a scripted LLM, which fills the journal as fast as the runner goes, then runs again in
+a fresh process. Outside: a bare loop over the same rows that selects, unpacks and writes the same replies, with no
+row, prompt, key, lineage or answer made of them.
 
 Run: python benchmarks/replay.py [--sizes 10000 100000 1000000]
 """
