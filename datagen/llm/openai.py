@@ -86,8 +86,8 @@ class OpenAI:
         expected = len(body) // 4 + (sampling.max_tokens or 0)
         ticket = next(self._tickets)
         attempt = tries = 0
+        successes = self._successes
         while True:
-            successes = self._successes
             tries += 1
             self._open()
             result = await self._try(body, tries, ticket, expected)
@@ -96,14 +96,21 @@ class OpenAI:
             # A rate limit that lets others through is slow, not hopeless: the count starts again, within reason.
             moving = result.reason == "http_429" and self._successes > successes
             attempt = 0 if moving and tries < 20 * self._max_attempts else attempt + 1
+            successes = self._successes
             self._give_up_if_hopeless(result, attempt, tries)
-            await asyncio.sleep(self._delay_s(result.retry_after_s, attempt))
+            await asyncio.sleep(self._delay_s(result, attempt))
 
-    def _delay_s(self, retry_after_s: float, attempt: int) -> float:
-        """Exponential backoff with full jitter, or what the server asked for and up to a tenth more."""
-        if retry_after_s:
-            return retry_after_s * self._jitter.uniform(1.0, 1.1)
-        return self._jitter.uniform(0, min(_MAX_DELAY_S, _BASE_DELAY_S * 2 ** max(0, min(attempt - 1, 10))))
+    def _delay_s(self, failure: _Failure, attempt: int) -> float:
+        """Exponential backoff with full jitter, or what the server asked for and up to a tenth more.
+
+        A refusal that names no time waits longer, so that ``max_attempts`` outlast a limit per minute.
+        """
+        if failure.retry_after_s:
+            return failure.retry_after_s * self._jitter.uniform(1.0, 1.1)
+        delay = _BASE_DELAY_S * 2 ** max(0, min(attempt - 1, 10))
+        if failure.reason == "http_429":
+            return self._jitter.uniform(0.5, 1.0) * min(_MAX_DELAY_S, 4 * delay)
+        return self._jitter.uniform(0.0, min(_MAX_DELAY_S, delay))
 
     async def close(self) -> None:
         """Wait for the replies that are on their way, which are paid for; then close the connections."""
