@@ -107,7 +107,7 @@ class OpenAI:
         """
         if failure.retry_after_s:
             return failure.retry_after_s * self._jitter.uniform(1.0, 1.1)
-        delay = _BASE_DELAY_S * 2 ** max(0, min(attempt - 1, 10))
+        delay = _BASE_DELAY_S * 2.0 ** max(0, min(attempt - 1, 10))
         if failure.reason == "http_429":
             return self._jitter.uniform(0.5, 1.0) * min(_MAX_DELAY_S, 4 * delay)
         return self._jitter.uniform(0.0, min(_MAX_DELAY_S, delay))
