@@ -72,7 +72,7 @@ def main() -> None:
     print(
         f"{options.calls:,} calls, {options.kills} kills: {right:,} rows right and in order; {again} calls came twice"
     )
-    print(f"{again / options.kills:.0f} a kill, with {CONCURRENCY} in flight (goal: at most these)")
+    print(f"{again / options.kills:.0f} a kill, with {CONCURRENCY} in flight and as many on their way to the disk")
 
 
 if __name__ == "__main__":
