@@ -20,12 +20,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import zstandard
 from machine import cpu_s, peak_mb, warn_if_busy
 
 import datagen
 from datagen.llm.scripted import Scripted, scripted
 from datagen.record import Message, Record, instruction
+from datagen.zstd import zstd
 
 REPLY = "A sentence of a reply. " * 20
 
@@ -55,7 +55,7 @@ def answered(root: Path, count: int) -> None:
 
 def bare(root: Path) -> None:
     journal = sqlite3.connect(root / "journal.sqlite")
-    unpack = zstandard.ZstdDecompressor().decompress
+    unpack = zstd.decompress
     made = next(root.glob("replay/answers-*/replies.jsonl"))
     with made.open() as rows, (root / "bare.jsonl").open("w") as out:
         for row in rows:

@@ -17,9 +17,9 @@ from datagen.progress import Progress
 from datagen.record import Record
 
 
-def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Pipeline:
+def load(path: str | Path, overrides: Mapping[str, Any] | None = None, *, tiny: bool = False) -> Pipeline:
     """A checked pipeline. Raises ``ConfigError``."""
-    return config.load(path, overrides)
+    return config.load(path, overrides, tiny=tiny)
 
 
 def run(
@@ -29,12 +29,18 @@ def run(
     root: str | Path = "runs",
     progress: Progress | None = None,
     until: str | None = None,
+    tiny: bool = False,
 ) -> runner.Outcome:
     """Run a pipeline file, a shipped pipeline by name, or a mapping of the same form; works in a notebook too.
 
     ``overrides`` are dotted keys: ``{"stages.tasks.count": 500}``. ``until`` names the last stage to run.
+    ``tiny`` lays the file's ``tiny:`` section over it: the shipped models and small sizes.
     """
-    pipeline = config.build(dict(path), overrides) if isinstance(path, Mapping) else config.load(path, overrides)
+    pipeline = (
+        config.build(dict(path), overrides, tiny=tiny)
+        if isinstance(path, Mapping)
+        else config.load(path, overrides, tiny=tiny)
+    )
     work = runner.run_async(pipeline, root=Path(root), progress=progress, until=until)
     return _in_thread(work) if _loop_is_running() else asyncio.run(work)
 

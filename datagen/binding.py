@@ -35,6 +35,7 @@ class Binding:
         resolve: dict[str, Callable[[Any], Any]] = {
             "llm": self._llm_or_team,
             "rows": self._store.rows,
+            "named_rows": lambda named: {name: self._store.rows(one) for name, one in named.items()},
             "path": Path,
             "model": lambda name: models.resolve(self._store.model(name)),
         }

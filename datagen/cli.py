@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.handler is None:
         _parser().print_help()
         return 2
-    _start_logging(verbose=options.verbose, quiet=options.quiet)
+    _start_logging(verbose=options.verbose, quiet=options.quiet, as_json=options.json_log)
     try:
         from datagen import commands
 
@@ -35,13 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        return _say("stopped; what is done is kept, and the same command goes on from here", 130)
+        return _say("stopped; what is done is kept, and the same command goes on from here", 130, options)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit would fail again
         return 1
     except (DatagenError, OSError) as error:
         logging.getLogger("datagen").debug("", exc_info=True)
-        return _say(error, 2 if isinstance(error, ConfigError | DataError) else 1)
+        return _say(error, 2 if isinstance(error, ConfigError | DataError) else 1, options)
 
 
 def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -56,16 +57,34 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _start_logging(*, verbose: bool, quiet: bool) -> None:
+def _start_logging(*, verbose: bool, quiet: bool, as_json: bool) -> None:
     clear = "\r\x1b[2K" if sys.stderr.isatty() else ""  # the progress line may stand there
     level = logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=level, format=f"{clear}%(levelname)s %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines() if as_json else logging.Formatter(f"{clear}%(levelname)s %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
     own = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     logging.getLogger("datagen").setLevel(own)
 
 
-def _say(message: object, code: int) -> int:
-    sys.stderr.write(f"datagen: {' '.join(str(message).split())}\n")
+class _JsonLines(logging.Formatter):
+    """A log line as an event among those of the progress."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line of JSON."""
+        return _event(record.created, "log", level=record.levelname.lower(), message=record.getMessage())
+
+
+def _event(when: float, event: str, **fields: object) -> str:
+    import json
+
+    return json.dumps({"time": round(when, 3), "event": event, **fields})
+
+
+def _say(message: object, code: int, options: argparse.Namespace) -> int:
+    line = " ".join(str(message).split())
+    stopped = _event(time.time(), "stopped", message=line, exit=code) if options.json_log else f"datagen: {line}"
+    sys.stderr.write(f"{stopped}\n")
     return code
 
 
@@ -98,6 +117,9 @@ def _file_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         command.add_argument("file", help="a pipeline file, or the name of a shipped one")
         command.add_argument(
             "overrides", nargs="*", metavar="key=value", help="settings, such as stages.tasks.count=500"
+        )
+        command.add_argument(
+            "--tiny", action="store_true", help="with the shipped models and small sizes, as the file's tiny: says"
         )
     show = _command(commands, "show", "show a run: the funnel, five rows, the scores, where everything lies")
     show.add_argument("run", nargs="?", default=None, help="a run's folder or name (default: the latest)")

@@ -26,7 +26,7 @@ from datagen.report.why import print_why
 
 def run(options: argparse.Namespace) -> int:
     """``datagen run``."""
-    pipeline = config.load(options.file, parse_overrides(options.overrides))
+    pipeline = _loaded(options)
     outcome = runner.run(
         pipeline, root=options.root, progress=_progress(options), until=_known(pipeline, options.until)
     )
@@ -36,7 +36,8 @@ def run(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """``datagen check``."""
-    pipeline = config.load(options.file, parse_overrides(options.overrides))
+    pipeline = _loaded(options)
+    config.check_tiny(options.file)
     done = runner.check(pipeline, options.root)
     for node in pipeline.nodes:
         inputs = ", ".join(map(str, node.inputs))
@@ -48,7 +49,7 @@ def check(options: argparse.Namespace) -> int:
 
 def preview(options: argparse.Namespace) -> int:
     """``datagen preview``."""
-    pipeline = config.load(options.file, parse_overrides(options.overrides))
+    pipeline = _loaded(options)
     few = cut_down(pipeline, options.n)
     try:
         runner.run(few, root=options.root, progress=_progress(options))
@@ -64,8 +65,12 @@ def estimate(options: argparse.Namespace) -> int:
     from datagen.estimate import estimate as estimated
     from datagen.report.estimate import print_estimates
 
-    pipeline = config.load(options.file, parse_overrides(options.overrides))
-    found = estimated(pipeline, options.n, root=options.root, progress=_progress(options))
+    pipeline = _loaded(options)
+    try:
+        found = estimated(pipeline, options.n, root=options.root, progress=_progress(options))
+    except StageError as error:
+        what = str(error).partition("; see ")[0]  # the folder is gone
+        raise StageError(f"{what} (of the {options.n} records of the estimate; datagen preview shows them)") from error
     names = {one.stage for one in found}
     print_estimates(found, [node.name for node in pipeline.nodes if node.name not in names], options.n)
     return 0
@@ -272,6 +277,10 @@ def _known(pipeline: Pipeline, until: str | None) -> str | None:
     if until is not None and until not in names:
         raise ConfigError(f"--until: no stage {until!r}; there are: {', '.join(names)}")
     return until
+
+
+def _loaded(options: argparse.Namespace) -> Pipeline:
+    return config.load(options.file, parse_overrides(options.overrides), tiny=options.tiny)
 
 
 def _progress(options: argparse.Namespace) -> Progress:

@@ -1,13 +1,14 @@
 """A pipeline file, checked: every name, key and value, before any work.
 
-Top level: ``name``, ``seed``, ``budget``, ``llms``, ``stages``. A stage has ``use``, ``from``, ``on_failure`` and its
+Top level: ``name``, ``seed``, ``budget``, ``llms``, ``stages``, ``tiny`` (settings that ``--tiny`` lays over the file:
+the shipped models and small sizes). A stage has ``use``, ``from``, ``on_failure`` and its
 function's own arguments; ``repeat: N`` with ``stages:`` unrolls a group into ``name@1..N``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -27,21 +28,38 @@ _TOP_KEYS = ("name", "seed", "budget", "llms", "stages")
 _NAME = re.compile(r"[A-Za-z][\w-]*(@\d+)?")
 
 
-def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Pipeline:
+def load(path: str | Path, overrides: Mapping[str, Any] | None = None, *, tiny: bool = False) -> Pipeline:
     """The pipeline of a file (or of a shipped one, by name). Raises ``ConfigError``."""
     found = documents.find(str(path))
-    return build(documents.read(found), overrides, where=str(found), base=found.parent)
+    return build(documents.read(found), overrides, where=str(found), base=found.parent, tiny=tiny)
+
+
+def check_tiny(path: str | Path) -> None:
+    """Raises ``ConfigError`` where a file's ``tiny:`` section, if it has one, makes no pipeline."""
+    document = documents.read(documents.find(str(path)))
+    if isinstance(document, dict) and "tiny" in document:
+        load(path, tiny=True)
 
 
 def build(
-    document: Any, overrides: Mapping[str, Any] | None = None, *, where: str = "pipeline", base: Path | None = None
+    document: Any,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    where: str = "pipeline",
+    base: Path | None = None,
+    tiny: bool = False,
 ) -> Pipeline:
-    """The pipeline that a parsed file describes. Raises ``ConfigError``."""
+    """The pipeline that a parsed file describes; ``overrides`` go over what ``tiny`` lays. Raises ``ConfigError``."""
     if not isinstance(document, dict):
         raise ConfigError(f"{where}: needs a mapping with 'stages'")
+    name = str(document.get("name") or Path(where).stem)
+    if tiny:
+        where = f"{where} (tiny)"
+        document = documents.tiny(document, name, where)
     document = documents.overridden(document, overrides or {}, where)
+    document.pop("tiny", None)  # what runs is resolved without it
     if unknown := [key for key in document if key not in _TOP_KEYS]:
-        raise ConfigError(f"{where}: unknown key {unknown[0]!r}; allowed: {', '.join(_TOP_KEYS)}")
+        raise ConfigError(f"{where}: unknown key {unknown[0]!r}; allowed: {', '.join((*_TOP_KEYS, 'tiny'))}")
     for key in ("llms", "stages"):
         if not isinstance(document.get(key) or {}, dict):
             raise ConfigError(f"{where}: {key}: needs a mapping of names")
@@ -50,7 +68,7 @@ def build(
     seed = document.get("seed", 0)
     if not isinstance(seed, int):
         raise ConfigError(f"{where}: seed must be a whole number, not {seed!r}")
-    name = str(document.get("name") or Path(where).stem)
+    name = str(document.get("name") or name)
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{where}: name {name!r}: begin with a letter and use letters, digits, '_' and '-'")
     known = _checked(document, where, base)
@@ -151,7 +169,13 @@ def _arguments(known: References, where: str, name: str, stage: Stage, given: di
             known.add_llm(f"{where}: {key}", entry := f"{name}-{key}", value)
             given[key] = entry
     arguments = check_arguments(where, stage.parameters, given)
-    resolve = {"llm": known.llm, "rows": known.rows, "path": known.file, "model": known.model}
+    resolve: dict[str, Callable[[str, Any], Any]] = {
+        "llm": known.llm,
+        "rows": known.rows,
+        "named_rows": known.named_rows,
+        "path": known.file,
+        "model": known.model,
+    }
     for key, value in arguments.items():
         kind, at = stage.parameters[key].kind, f"{where}: {key}"
         if kind == "prompt" and value is not None:

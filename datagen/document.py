@@ -80,6 +80,8 @@ def parse_value(text: str, where: str) -> Any:
 def override(document: dict[str, Any], dotted: str, value: Any, where: str) -> None:
     """Set one dotted key. Raises ``ConfigError`` for a stage or an LLM that is not there."""
     *parents, last = dotted.split(".")
+    if dotted.partition(".")[0] == "tiny":
+        raise ConfigError(f"{where}: override {dotted}: give the setting itself; it goes over the tiny: section")
     target: Any = document
     for depth, parent in enumerate(parents):
         path = ".".join(parents[: depth + 1])
@@ -89,6 +91,17 @@ def override(document: dict[str, Any], dotted: str, value: Any, where: str) -> N
         if not isinstance(target, dict):
             raise ConfigError(f"{where}: override {dotted}: {path!r} is no mapping")
     target[last] = value
+
+
+def tiny(document: dict[str, Any], name: str, where: str) -> dict[str, Any]:
+    """A copy with the settings of its ``tiny:`` section laid over it, and a name of its own. Raises ``ConfigError``."""
+    settings = document.get("tiny")
+    if not isinstance(settings, dict) or not all(isinstance(dotted, str) for dotted in settings):
+        raise ConfigError(
+            f"{where}: --tiny needs a section 'tiny:' with settings as on the command line, "
+            "such as 'stages.tasks.count: 500'"
+        )
+    return overridden(document, {"name": f"{name}-tiny", **settings}, where)
 
 
 def overridden(document: dict[str, Any], overrides: Mapping[str, Any], where: str) -> dict[str, Any]:

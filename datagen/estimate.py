@@ -9,15 +9,15 @@ a whole round even for a few rows, and in a sample larger than what the LLM take
 from __future__ import annotations
 
 import math
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from datagen import runner
 from datagen.pipeline import Input, Node, Pipeline, entries
 from datagen.preview import preview
 from datagen.progress import Progress
-from datagen.store import Result
+from datagen.store import Result, disk
 
 _STANDARD_ERRORS = 2.0
 
@@ -45,14 +45,14 @@ def estimate(pipeline: Pipeline, n: int, *, root: Path, progress: Progress | Non
 
     Raises what a run raises, such as ``StageError`` where a filter keeps none of the records.
     """
-    few = replace(preview(pipeline, n), name=f"{pipeline.name}-estimate")
-    sources = tuple(node for node in pipeline.nodes if node.stage.shape == "source")
-    whole = replace(few, nodes=sources)
-    try:
+    with disk(root):
+        root.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{pipeline.name}-estimate-", dir=root) as folder:  # no run can have such a name
+        few = replace(preview(pipeline, n), name=Path(folder).name)
+        sources = tuple(node for node in pipeline.nodes if node.stage.shape == "source")
+        whole = replace(few, nodes=sources)
         sizes = {name: result.kept for name, result in runner.run(whole, root=root).results.items()}
         sample = runner.run(few, root=root, progress=progress).results
-    finally:
-        shutil.rmtree(root / few.name, ignore_errors=True)
     found: dict[str, Estimate] = {}
     for node in few.nodes:
         original = pipeline.node(node.name)

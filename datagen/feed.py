@@ -11,9 +11,10 @@ from datagen.store import StoredRows
 
 @dataclass
 class Taken:
-    """The rows that a stage has taken, and the last of them."""
+    """The rows that a stage has taken, the last of them, and how many are done where it works on each by itself."""
 
     read: int = 0
+    done: int = 0
     last: Record | None = None
 
 

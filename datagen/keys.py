@@ -15,7 +15,7 @@ from typing import Any
 from datagen import prompts
 from datagen.llm import models
 from datagen.pipeline import Entry, Input, Node, Pipeline, packs
-from datagen.plugins import load_backend, parameters
+from datagen.plugins import load_backend, operational, parameters
 
 # How a back end is run, not what it answers.
 _OPERATIONAL = {
@@ -82,6 +82,8 @@ class Keys:
             return self._entry(self.pipeline.llms[value])
         if kind == "rows":
             return self._input(value)
+        if kind == "named_rows":
+            return {name: self._input(one) for name, one in value.items()}
         if kind == "path":
             return _file_digest(Path(value))
         if kind == "model":
@@ -99,15 +101,15 @@ class Keys:
         if entry.members:
             members = [[self._entry(self.pipeline.llms[name]), weight] for name, weight in entry.members.items()]
             return [entry.use, members]
-        kinds = parameters(load_backend(entry.use))
+        kinds = {name: one.kind for name, one in parameters(load_backend(entry.use)).items()}
         arguments = {
             name: self._model(value)
-            if value is not None and kinds[name].kind == "model"
+            if value is not None and kinds.get(name) == "model"
             else _file_digest(Path(value))
-            if value is not None and kinds[name].kind == "path"
+            if value is not None and kinds.get(name) == "path"
             else value
             for name, value in entry.arguments.items()
-            if name not in _OPERATIONAL
+            if name not in _OPERATIONAL | operational(entry.use)
         }
         return [entry.use, arguments, entry.prompts, dict(entry.sampling)]
 

@@ -28,10 +28,10 @@ from datagen.errors import ConfigError
 from datagen.llm import models
 from datagen.llm.base import Backend
 from datagen.llm.client import LLM
-from datagen.stage import FunctionName, ModelName, PromptName, Rows
+from datagen.stage import FunctionName, ModelName, NamedRows, PromptName, Rows
 
 GROUPS = ("sources", "generators", "filters", "mixtures", "training", "evaluation")
-BACKENDS = ("transformers", "openai", "openai_batch", "scripted")
+BACKENDS = ("transformers", "vllm", "openai", "openai_batch", "scripted")
 TEAMS = ("pool", "fallback")
 Shape = Literal["source", "record", "stream", "loop", "job"]
 _PACKAGE = Path(__file__).parent
@@ -39,7 +39,8 @@ _PACKAGE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Parameter:
-    """One keyword-only argument: ``kind`` is the special annotation (``LLM``, ``Rows``, ...) or ``value``."""
+    """One keyword-only argument: ``kind`` is the special annotation (``LLM``, ``Rows``, ...) or ``value``; ``rest``
+    stands for all other keys, which ``check`` of its file must check."""
 
     name: str
     kind: str
@@ -134,6 +135,12 @@ def check_backend(use: str, arguments: dict[str, Any]) -> None:
         check(arguments)
 
 
+def operational(use: str) -> frozenset[str]:
+    """Further arguments that say how a back end is run, not what it answers: ``OPERATIONAL`` of its file."""
+    found: frozenset[str] = getattr(sys.modules[load_backend(use).__module__], "OPERATIONAL", frozenset())
+    return found
+
+
 def open_backend(use: str, arguments: dict[str, Any]) -> Backend:
     """The back end of checked arguments, with shipped models and paths resolved."""
     function = load_backend(use)
@@ -157,6 +164,8 @@ def parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
             required = parameter.default is inspect.Parameter.empty and kind != "rng"
             default = None if required or kind == "rng" else parameter.default
             found[parameter.name] = Parameter(parameter.name, kind, annotation, default, required, optional)
+        elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            found[parameter.name] = Parameter(parameter.name, "rest", Any, None, False, True)
     return found
 
 
@@ -165,16 +174,18 @@ def check_arguments(where: str, allowed: dict[str, Parameter], given: dict[str, 
 
     Raises ``ConfigError`` for an unknown key, a missing one, or a value of the wrong type.
     """
-    keys = [name for name, parameter in allowed.items() if parameter.kind != "rng"]
-    for key in given:
-        if key not in keys:
+    keys = [name for name, parameter in allowed.items() if parameter.kind not in ("rng", "rest")]
+    others = {key: value for key, value in given.items() if key not in keys}
+    for key in others:
+        if all(parameter.kind != "rest" for parameter in allowed.values()):
             raise ConfigError(f"{where}: unknown key {key!r}{nearest(key, keys)}; allowed: {', '.join(keys) or 'none'}")
     for name in keys:
         if allowed[name].required and name not in given:
             raise ConfigError(f"{where}: needs {name!r}")
-    return {
+    checked = {
         name: _converted(where, allowed[name], given[name]) if name in given else allowed[name].default for name in keys
     }
+    return {**checked, **others}
 
 
 def _converted(where: str, parameter: Parameter, value: Any) -> Any:
@@ -182,7 +193,7 @@ def _converted(where: str, parameter: Parameter, value: Any) -> Any:
         return None
     if parameter.kind == "path" and isinstance(value, Path):
         return str(value)
-    expected = parameter.annotation if parameter.kind == "value" else str
+    expected = parameter.annotation if parameter.kind == "value" else _WRITTEN.get(parameter.kind, str)
     try:
         return msgspec.convert(value, expected)
     except TypeError:  # an annotation that only Python callers can satisfy, such as a function
@@ -191,9 +202,12 @@ def _converted(where: str, parameter: Parameter, value: Any) -> Any:
         raise ConfigError(f"{where}: {parameter.name}: {value!r}: {error}; it takes {parameter.spelled}") from error
 
 
+# What stands in the file for a special annotation, where that is not a name alone.
+_WRITTEN: dict[str, Any] = {"named_rows": str | list[str] | dict[str, str]}
 _KINDS: dict[Any, str] = {
     LLM: "llm",
     Rows: "rows",
+    NamedRows: "named_rows",
     Path: "path",
     random.Random: "rng",
     PromptName: "prompt",

@@ -32,7 +32,8 @@ def _fewer(node: Node, n: int) -> dict[str, int]:
 
 def _needs(node: Node, pipeline: Pipeline) -> list[str]:
     """The stages of the pipeline that a stage takes rows or a model from."""
-    rows = [one.stage for one in (*node.inputs, *node.given("rows").values()) if isinstance(one, Input)]
+    named = [one for given in node.given("named_rows").values() for one in given.values()]
+    rows = [one.stage for one in (*node.inputs, *node.given("rows").values(), *named) if isinstance(one, Input)]
     asked = [entry.arguments.get("model") for entry in entries(node, pipeline.llms)]
     models = [*node.given("model").values(), *asked]
     return [*rows, *(name for name in models if pipeline.node(str(name)) is not None)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +50,17 @@ class References:
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
         arguments = check_arguments(where, allowed, given)
+        for key, parameter in allowed.items():
+            if (value := arguments.get(key)) is None:
+                continue
+            if parameter.kind == "path":
+                arguments[key] = self.file(f"{where}: {key}", value)
+            elif parameter.kind == "model":
+                arguments[key] = self.means.get(value, value)
         try:
             check_backend(raw["use"], arguments)
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
-        for key, value in arguments.items():
-            if value is not None and allowed[key].kind == "path":
-                arguments[key] = self.file(f"{where}: {key}", value)
-            elif value is not None and allowed[key].kind == "model":
-                arguments[key] = self.means.get(value, value)
         price = _price(where, raw.get("price"))
         self.llms[name] = Entry(name, raw["use"], arguments, self._pack(f"{where}: prompts", pack), sampling, price)
 
@@ -93,6 +96,17 @@ class References:
         hint = nearest(name, known) or self._below(name)
         there = ", ".join(known) or "none"
         raise ConfigError(f"{where}: {value!r} is neither a stage above ({there}) nor a file{hint}")
+
+    def named_rows(self, where: str, value: str | list[str] | dict[str, str]) -> dict[str, Input]:
+        """Rows by name, each as ``rows`` has them; a file or folder named as a preset is read by it.
+
+        The presets are ``seeds/benchmarks/*.yaml``. What has no name of its own goes by its stage's. Raises
+        ``ConfigError``.
+        """
+        if isinstance(value, dict):
+            return {name: self._benchmark(f"{where}: {name}", name, one) for name, one in value.items()}
+        found = [self.rows(where, one) for one in ([value] if isinstance(value, str) else value)]
+        return {str(one): one for one in found}
 
     def above(self, where: str) -> Input:
         """The nearest stage above that makes rows: what ``from`` defaults to. Raises ``ConfigError``."""
@@ -147,6 +161,20 @@ class References:
             return value
         return self.file(where, value)
 
+    def _benchmark(self, where: str, name: str, value: str) -> Input:
+        presets = {path.stem: path for path in assets.folder("seeds").glob("benchmarks/*.yaml")}
+        path = assets.find(value, self.base)
+        if path is None or value in self.nodes or (name not in presets and path.is_file()):
+            return self.rows(where, value)
+        if name not in presets:
+            there = ", ".join(sorted(presets))
+            raise ConfigError(
+                f"{where}: a folder needs a benchmark's name, to know its items{nearest(name, presets)}; there are: "
+                f"{there}; any other is read by a stage that uses sources.benchmark"
+            )
+        given = {"path": str(path), "preset": str(presets[name])}
+        return Input(self._source("sources.benchmark", name, where, given))
+
     def _trained(self, name: str) -> bool:
         return name in self.nodes and self.nodes[name].stage.shape == "job"
 
@@ -158,19 +186,22 @@ class References:
 
     def _implicit_source(self, path: Path) -> str:
         """The name of a source for a file that stands where rows are wanted."""
-        stem = re.sub(r"\W+", "_", path.stem)
-        name = next(name for name in (f"{stem}{i or ''}" for i in range(10**6)) if self._is_free(name, path))
-        if name not in self.nodes:
-            stage = load_stage("sources.jsonl")
-            arguments = check_arguments(str(path), stage.parameters, {"path": str(path)})
-            self.nodes[name] = Node(name, stage, (), arguments)
+        return self._source("sources.jsonl", re.sub(r"\W+", "_", path.stem), str(path), {"path": str(path)})
+
+    def _source(self, use: str, stem: str, where: str, given: dict[str, Any]) -> str:
+        """The name of such a source, which is added where there is none yet. Raises ``ConfigError``."""
+        stage = load_stage(use)
+        node = Node(stem, stage, (), check_arguments(where, stage.parameters, given))
+        stage.check(node.arguments)
+        name = next(name for name in (f"{stem}{i or ''}" for i in range(10**6)) if self._is_free(name, node))
+        self.nodes.setdefault(name, replace(node, name=name))
         return name
 
-    def _is_free(self, name: str, path: Path) -> bool:
+    def _is_free(self, name: str, wanted: Node) -> bool:
         node = self.nodes.get(name)
         if name in self.stages or name in self.llms or node is None:
             return name not in self.stages and name not in self.llms
-        return node.stage.name == "sources.jsonl" and node.arguments["path"] == str(path)
+        return (node.stage.name, node.arguments) == (wanted.stage.name, wanted.arguments)
 
 
 def _price(where: str, given: Any) -> Price | None:

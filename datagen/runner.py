@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from datagen import findings
 from datagen.aio import ordered_map
 from datagen.binding import Binding
 from datagen.errors import DatagenError, LLMError, StageError
@@ -27,10 +28,11 @@ from datagen.llm import trail
 from datagen.llm.client import LLM
 from datagen.memory import forget_peak, peak_mb, seldom_searched
 from datagen.pipeline import Node, Pipeline
-from datagen.progress import Progress
-from datagen.record import Record
+from datagen.progress import Done, Progress
+from datagen.record import Record, read_records
 from datagen.rng import derive
-from datagen.store import DROPPED, Result, Store, Writer, disk, read_result, write_result
+from datagen.store import DROPPED, ROWS, Result, Store, Writer, disk, read_result, write_result
+from datagen.text.diversity import measure
 
 _WINDOW_WITHOUT_LLM = 256
 # What a stage's result takes over from the stats of its LLMs, under the same name.
@@ -120,7 +122,11 @@ class _Run:
         before = [_counts(llm) for llm in llms]
         writer = Writer(folder)
         try:
-            with self.progress.stage(node.name, sum(map(len, inputs.values())), writer, llms, taken):
+            total, done = _aim(node, sum(map(len, inputs.values())), writer, taken)
+            with (
+                self.progress.stage(node.name, total, done, writer, llms),
+                findings.collecting() as result.metrics,
+            ):
                 async with aclosing(self._stream(node, inputs, arguments, llms, taken)) as stream:
                     async for record, calls in stream:
                         writer.write(settled(record, node.on_failure, node.name), calls)
@@ -132,6 +138,8 @@ class _Run:
         _add_usage(result, llms, before)
         if not writer.kept:
             raise StageError(_nothing_left(node, writer, folder))
+        if node.stage.name.startswith("generators."):
+            result.diversity = measure(read_records(folder / ROWS), writer.kept)
 
     async def _stream(
         self, node: Node, inputs: Mapping[str, Input], arguments: dict[str, Any], llms: list[LLM], taken: Taken
@@ -140,7 +148,9 @@ class _Run:
         stage, records = node.stage, Chain(inputs)
         if stage.shape == "record":
             window = max((llm.window for llm in llms), default=_WINDOW_WITHOUT_LLM)
-            async with aclosing(ordered_map(self._per_record(node, arguments), records, window=window)) as results:
+            async with aclosing(
+                ordered_map(self._per_record(node, arguments, taken), records, window=window)
+            ) as results:
                 async for made, calls in results:
                     for record in made:
                         yield record, calls
@@ -157,7 +167,7 @@ class _Run:
             yield record, ()
 
     def _per_record(
-        self, node: Node, arguments: dict[str, Any]
+        self, node: Node, arguments: dict[str, Any], taken: Taken
     ) -> Callable[[Record], Awaitable[tuple[list[Record], list[str]]]]:
         """The stage's function on one record: what it made, and the keys of the replies that it asked for."""
         function = node.stage.function
@@ -167,14 +177,16 @@ class _Run:
             rngs = {name: derive(self.seed, node.name, record.id) for name in own}
             with trail.following() as calls:
                 try:
-                    return await function(record, **{**arguments, **rngs}), calls
+                    made: list[Record] = await function(record, **{**arguments, **rngs})
                 except LLMError as error:
-                    return [record.drop(f"{node.stage.method}:{error.reason}", **error.evidence)], calls
+                    made = [record.drop(f"{node.stage.method}:{error.reason}", **error.evidence)]
                 except DatagenError:
                     raise
                 except Exception as error:
                     error.add_note(f"while it worked on record {record.id}: {record.instruction[:200]!r}")
                     raise
+            taken.done += 1
+            return made, calls
 
         return one
 
@@ -185,13 +197,23 @@ class _Run:
         arguments, llms = self.binding.arguments(node), self.binding.llms(node)
         before = [_counts(llm) for llm in llms]
         result.read = sum(map(len, inputs.values()))
-        with self.progress.stage(node.name, result.read, None, llms, None):
+        with self.progress.stage(node.name, 0, None, None, llms):
             made = node.stage.function(inputs if node.stage.many else Chain(inputs), folder, **arguments)
             result.metrics = await made if inspect.isawaitable(made) else made
         _add_usage(result, llms, before)
 
     def _inputs(self, node: Node, taken: Taken) -> dict[str, Input]:
         return {str(one): Input(self.store.rows(one), taken) for one in node.inputs}
+
+
+def _aim(node: Node, rows: int, writer: Writer, taken: Taken) -> tuple[int, Done]:
+    """The number that a stage is on its way to, and how far it is: its ``count``, or the rows that it reads."""
+    count = node.arguments.get("count")
+    if node.stage.shape == "loop" and isinstance(count, int):
+        return count, lambda: writer.kept
+    if node.stage.shape == "record":
+        return rows, lambda: taken.done
+    return rows, lambda: min(taken.read, writer.kept + writer.dropped)
 
 
 @contextlib.contextmanager
@@ -237,8 +259,9 @@ def _nothing_left(node: Node, writer: Writer, folder: Path) -> str:
     if not writer.dropped:
         return f"{node.name} ({node.stage.name}) made no rows"
     reason, count = writer.reasons.most_common(1)[0]
+    error = f": {writer.errors[reason]}" if reason in writer.errors else ""
     return (
-        f"{node.name} ({node.stage.name}) kept none of {writer.dropped} rows, most often {reason} ({count}); "
+        f"{node.name} ({node.stage.name}) kept none of {writer.dropped} rows, most often {reason} ({count}){error}; "
         f"see {folder / DROPPED}, change its settings and run again"
     )
 

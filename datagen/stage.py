@@ -7,13 +7,14 @@
 | `ModelName`     | `tiny-base`, a path, a hub name, a training stage  | a path or hub name                          |
 | `FunctionName`  | `module:function`, such as an oracle's             | the name; the module's code is in the key   |
 | `Rows`          | a stage's name, `stage.part`, or a path to a file  | rows that can be iterated again and again   |
+| `NamedRows`     | one of these, a list, or a mapping of names to it  | rows by name; see `References.named_rows`   |
 | `Path`          | a path to an existing file                         | the path; its bytes are part of the key     |
 | `random.Random` | (not written)                                      | a generator of the stage's, or record's own |
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NewType, Protocol
 
 from datagen.record import Record
@@ -29,3 +30,6 @@ class Rows(Protocol):
     def __iter__(self) -> Iterator[Record]: ...
 
     def __len__(self) -> int: ...
+
+
+NamedRows = Mapping[str, Rows]

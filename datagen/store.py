@@ -29,6 +29,7 @@ from datagen.errors import ConfigError, StageError
 from datagen.keys import Keys
 from datagen.pipeline import Input, Node, Pipeline
 from datagen.record import Record, encode, read_records
+from datagen.text.diversity import Diversity
 
 MARKER, ROWS, DROPPED, REPLIES = "stage.json", "rows.jsonl", "dropped.jsonl", "replies.jsonl"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -60,6 +61,8 @@ class Result:
     seconds: float = 0.0
     peak_memory_mb: int = 0
     finished: str = ""
+    diversity: Diversity | None = None
+    """Of what a generation stage kept."""
     metrics: dict[str, Any] = field(default_factory=dict)
 
 
@@ -102,6 +105,8 @@ class Writer:
         self.kept = 0
         self.dropped = 0
         self.reasons: Counter[str] = Counter()
+        self.errors: dict[str, str] = {}
+        """The first error of each reason that came with one."""
         self.parts: Counter[str] = Counter()
         self._rows = (folder / ROWS).open("wb", buffering=2**18)
         self._drops = (folder / DROPPED).open("wb", buffering=2**16)
@@ -116,6 +121,8 @@ class Writer:
             self._drops.write(line)
             self.dropped += 1
             self.reasons[record.dropped.reason] += 1
+            if error := record.dropped.evidence.get("error"):
+                self.errors.setdefault(record.dropped.reason, str(error))
             return
         self._rows.write(line)
         self.kept += 1

@@ -12,15 +12,19 @@ import pytest
 from embedder import tiny_embedder
 
 from datagen import assets, config, prompts
+from datagen.document import read
 from datagen.errors import LLMError
 from datagen.llm.base import Reply
 from datagen.llm.client import LLM
+from datagen.pipeline import entries
 from datagen.plugins import Stage, load_stage, stage_names
 from datagen.record import Answer, Message, Record, decode, encode, instruction
 from datagen.text.parsing import LISTS
 
 PROMPTS = sorted(path.relative_to(assets.folder("prompts")) for path in assets.folder("prompts").rglob("*.j2"))
 PIPELINES = sorted(assets.folder("pipelines").glob("*.yaml"))
+USERS_OWN = {"alpagasus": {"stages.data.path": "seeds/tasks.jsonl"}}
+"""Files that a pipeline wants of its user."""
 FILTERS = [name for name in stage_names() if name.startswith("filters.")]
 
 DIALOGUE = [Message("user", "Name a colour."), Message("assistant", "Red."), Message("user", "Another {{ one }}?")]
@@ -45,6 +49,7 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "self_chat": {"prompt": [*DIALOGUE, Message("assistant", "Blue.")]},
     "self_chat/transcript": {"instruction": "Add two numbers."},
     "translate/reply": {"instruction": "Add two numbers.", "answer": "3", "language": "German"},
+    "decontaminate_meaning": {"instruction": "Add two numbers.", "item": "Add 2 and 3."},
     "critique": {**ASKED, "answer": "Blue.", "critique": "Too short."},
 }
 
@@ -76,10 +81,24 @@ def test_every_prompt_shows_what_it_is_given(prompt: Path) -> None:
 
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.stem)
 def test_every_pipeline_file_binds_and_is_short(path: Path) -> None:
-    pipeline = config.load(path)
+    pipeline = config.load(path, USERS_OWN.get(path.stem))
     assert pipeline.name == path.stem
-    assert len(path.read_text().splitlines()) <= 40
+    assert len(path.read_text().partition("\ntiny:")[0].splitlines()) <= 31
     assert path.read_text().startswith("#"), "headed by the paper, the command and the size it gives"
+
+
+@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.stem)
+def test_every_pipeline_file_trains_and_is_scored_on_the_shipped_models_alone(path: Path) -> None:
+    has_section = "tiny" in read(path)  # one without it is on them as it stands
+    pipeline = config.load(path, tiny=has_section)
+    assert pipeline.name == (f"{path.stem}-tiny" if has_section else path.stem)
+    for node in pipeline.nodes:
+        models = [*node.given("model").values(), *(one.arguments["model"] for one in entries(node, pipeline.llms))]
+        others = [model for model in models if pipeline.node(model) is None]
+        assert set(others) <= {"tiny-teacher", "tiny-base"}, node.name
+    used = [node.stage.name for node in pipeline.nodes]
+    assert any(name.startswith("training.") for name in used)
+    assert "evaluation.exact_match" in used
 
 
 @pytest.mark.parametrize("name", stage_names())
@@ -117,12 +136,12 @@ NEEDS: dict[str, dict[str, Any]] = {
 
 async def filtered(stage: Stage, records: Iterable[Record], llm: LLM) -> list[Record]:
     given = dict(NEEDS.get(stage.name, {}))
-    if stage.name == "filters.dedup_embedding":
+    if stage.name in ("filters.dedup_embedding", "filters.decontaminate_meaning"):
         given["model"] = tiny_embedder()
     for parameter in stage.parameters.values():
         if parameter.kind == "llm":
             given[parameter.name] = llm
-        elif parameter.kind == "rows" and parameter.required:
+        elif parameter.kind in ("rows", "named_rows") and parameter.required:
             given[parameter.name] = mixed_records()[:2]
         elif parameter.kind == "rng":
             given[parameter.name] = random.Random(0)

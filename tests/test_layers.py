@@ -12,7 +12,7 @@ import datagen
 
 ROOT = Path(datagen.__file__).parent
 STAGES = ("sources", "generators", "filters", "mixtures", "training", "evaluation")
-BASE = ("record", "errors", "rng", "stage", "aio", "assets", "prompts", "text", "llm")
+BASE = ("record", "errors", "rng", "stage", "findings", "aio", "assets", "prompts", "zstd", "text", "llm")
 HEAVY = {
     "torch",
     "trl",
@@ -36,8 +36,9 @@ HEAVY_AT_IMPORT = {
     "datagen.text.join_kernel",
     "datagen.text.jaccard_numba",
     "datagen.text.rouge_numba",
-    "datagen.text.screen",
-    "datagen.text.screen_kernel",
+    "datagen.text.overlap_numba",
+    "datagen.text.overlap_kernel",
+    "datagen.text.vector_search",
 }
 MODULES = {
     ".".join(("datagen", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
@@ -130,7 +131,7 @@ def test_the_help_text_needs_nothing_beyond_the_standard_library() -> None:
     code = (
         "import sys; from datagen.cli import _parser; _parser().format_help();"
         "print([m for m in sys.modules if m.partition('.')[0] in"
-        " ('torch', 'jinja2', 'msgspec', 'yaml', 'rich', 'aiohttp', 'orjson', 'zstandard', 'sqlite3', 'asyncio')])"
+        " ('torch', 'jinja2', 'msgspec', 'yaml', 'rich', 'aiohttp', 'orjson', 'backports', 'sqlite3', 'asyncio')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

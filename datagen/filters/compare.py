@@ -34,6 +34,7 @@ async def compare(
     first, second = record.answers
     if first.content == second.content:
         return [record.drop("compare:identical")]
+    judge.warn_of_kin(llm, record.answers)
     verdict = await judge.pairwise(
         llm, prompt, record.prompt, first.content, second.content, min_gap=min_gap, expected=expected
     )

@@ -67,6 +67,7 @@ async def grade(
 async def _graded(record: Record, llm: LLM, prompt: str, name: str, expected: bool) -> Record:
     if not record.answers:
         return record.drop("grade:no_answer")
+    judge.warn_of_kin(llm, record.answers[:1])
     try:
         found = await judge.grade(llm, prompt, record.prompt, record.answer, expected)
     except LLMError as error:

@@ -6,7 +6,7 @@ import random
 
 import msgspec
 
-from datagen.llm import judge_lists
+from datagen.llm import judge, judge_lists
 from datagen.llm.client import LLM
 from datagen.record import Record
 from datagen.stage import PromptName
@@ -33,6 +33,7 @@ async def rank(
         return [record.drop("rank:not_several", answers=len(texts))]
     if len(set(texts)) < 2:
         return [record.drop("rank:identical")]
+    judge.warn_of_kin(llm, record.answers)
     judged = await judge_lists.rank(llm, prompt, record.prompt, texts, rng)
     raw = list(judged.replies)
     if judged.scores is None:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from datagen.errors import ConfigError
-from datagen.llm import judge_lists
+from datagen.llm import judge, judge_lists
 from datagen.llm.client import LLM
 from datagen.record import Record
 from datagen.stage import PromptName
@@ -43,6 +43,7 @@ async def rate(
     check({"aspects": aspects})
     if not record.answers:
         return [record.drop("rate:no_answer")]
+    judge.warn_of_kin(llm, record.answers)
     texts = [answer.content for answer in record.answers]
     seeds = [random.Random(rng.random()) for _ in aspects]
     asked = [

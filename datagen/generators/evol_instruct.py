@@ -122,7 +122,7 @@ async def _compared(parent: Record, evolved: Record, llm: LLM, prompt: str) -> R
     reply = await llm.ask(prompt, instruction=parent.instruction, evolved=evolved.instruction)
     equal = decide(reply.text)
     if equal is None:
-        return evolved.drop("evol_instruct:not_compared", raw=reply.text)
+        return evolved.drop("evol_instruct:equal_unparsed", raw=reply.text)
     return evolved.drop("evol_instruct:equal", raw=reply.text) if equal else evolved
 
 

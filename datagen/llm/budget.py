@@ -1,16 +1,17 @@
 """What a run may spend: money, tokens, calls. It stops before the line is crossed, with nothing in flight.
 
-Before a call its most expensive outcome is set aside: a token for each byte of the prompt, and ``max_tokens`` of reply
-(where that is open, the longest reply so far and at least 4,096 tokens; there alone the line can be crossed). A call
-that does not fit waits for what is in flight to cost less than was set aside; it fails when nothing is.
+Before a call its most expensive outcome is set aside: a token for each byte of the prompt, and ``max_tokens`` of reply,
+also where it stands among the extra fields (where it is open, the longest reply so far and at least 4,096 tokens; there
+alone the line can be crossed). A call that does not fit waits for what is in flight to cost less than was set aside; it
+fails when nothing is.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,6 +21,8 @@ from datagen.record import Message
 
 _OPEN_REPLY_TOKENS = 4096
 _TEMPLATE_TOKENS = 64
+_REPLY_LIMITS = ("max_tokens", "max_completion_tokens")
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,11 +64,23 @@ def cost(usage: Usage, price: Price | None) -> Cost:
     return Cost(price.of(usage) if price else 0.0, usage.prompt_tokens + usage.completion_tokens, 1)
 
 
-def most(messages: Sequence[Message], sampling: Sampling, longest: int, price: Price | None) -> Cost:
-    """The most that a call can cost; ``longest`` is the longest reply so far, in tokens."""
+def most(
+    messages: Sequence[Message],
+    sampling: Sampling,
+    longest: int,
+    price: Price | None,
+    extra_body: Mapping[str, Any] = _NOTHING,
+) -> Cost:
+    """The most that a call can cost; ``longest`` is the longest reply so far, in tokens.
+
+    A schema, choices and extra fields may be put into the prompt, tools for one: their JSON counts as a part of it.
+    """
     prompt = sum(len(message.content.encode("utf-8", "replace")) + _TEMPLATE_TOKENS for message in messages)
-    reply = sampling.max_tokens if sampling.max_tokens is not None else max(longest, _OPEN_REPLY_TOKENS)
-    return cost(Usage(prompt, reply), price)
+    beside = [one for one in (sampling.schema, sampling.choice, sampling.extra, extra_body) if one]
+    prompt += sum(len(msgspec.json.encode(one)) for one in beside)
+    fields = {"max_tokens": sampling.max_tokens, **extra_body, **sampling.extra}
+    given = [limit for name in _REPLY_LIMITS if isinstance(limit := fields.get(name), int)]
+    return cost(Usage(prompt, max(given, default=max(longest, _OPEN_REPLY_TOKENS))), price)
 
 
 class Budget:

@@ -90,6 +90,8 @@ class LLM:
         self.seed = seed
         self.price = price
         self.stats = Stats()
+        self.warned: set[str] = set()
+        """Kinds of warnings that were given of this LLM: each is given once."""
         self._budget = budget
         self._prompts: dict[str, Prompt] = {}
         self._under_way: dict[bytes, asyncio.Task[Reply]] = {}
@@ -176,7 +178,8 @@ class LLM:
         """One reply that is paid for, within the budget; it is settled once the reply is on disk."""
         if self._budget is None:
             return await self._paid(name, messages, sampling, sample)
-        held, paid = most(messages, sampling, self.stats.longest, self.price), Cost()
+        extra_body = self.backend.identity.get("extra_body", {})
+        held, paid = most(messages, sampling, self.stats.longest, self.price, extra_body), Cost()
         await self._budget.hold(held)
         try:
             reply = await self._paid(name, messages, sampling, sample)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from datagen.errors import DatagenError, LLMError, StageError
 from datagen.llm.base import Reply, Sampling
-from datagen.llm.local_model import Settings, load
+from datagen.llm.local_model import Settings, chat_tokens, load, room
 from datagen.record import Message
 from datagen.rng import derive
 
@@ -131,20 +131,12 @@ def _opened(settings: Settings) -> tuple[Decoder, Any, int]:
 
 def _row(request: Request, tokenizer: Any, context: int) -> Row:
     """The request in tokens. Raises ``LLMError``."""
-    from jinja2 import TemplateError
-
     from datagen.llm.decoding import Row
 
-    chat = [{"role": message.role, "content": message.content} for message in request.messages]
-    try:
-        prompt = tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=False)
-    except TemplateError as error:
-        raise LLMError("chat_template", f"the model's chat template refuses these messages: {error}") from error
-    room = context - len(prompt)
-    if room < 1:
-        raise LLMError("context_length", f"{len(prompt)} prompt tokens, and a context of {context}")
+    prompt = chat_tokens(tokenizer, request.messages)
+    left = room(prompt, context)
     sampling = request.sampling
-    max_tokens = min(room, sampling.max_tokens or _DEFAULT_MAX_TOKENS)
+    max_tokens = min(left, sampling.max_tokens or _DEFAULT_MAX_TOKENS)
     return Row(prompt, _choice(sampling, prompt, request.sample), max_tokens, sampling.stop, request.done)
 
 

@@ -79,7 +79,7 @@ class Endpoint:
         if status in (401, 403):
             given = "was refused" if self.secrets else "is not set"
             hint = f"the API key is taken from the environment variable {self.api_key_env}, which {given}"
-            return ConfigError(f"{self.base_url} answered {status}: {hint}")
+            return ConfigError(f"{self.base_url} answered {status}: {text or 'no reason given'}; {hint}")
         versioned = re.search(r"/v\d+\w*$", self.base_url)
         hint = "" if versioned else f"; did you mean base_url: {self.base_url}/v1 ?"
         return ConfigError(f"{url} answered {status} for model {self.model!r}: {text or 'not found'}{hint}")

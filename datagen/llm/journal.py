@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import zstandard
 
 from datagen.errors import ConfigError, StageError
 from datagen.llm.base import Reply, Sampling
 from datagen.llm.budget import Cost
 from datagen.record import Message
+from datagen.zstd import zstd
 
 _VERSION = 2
 _SCHEMA = (
@@ -50,7 +50,7 @@ INSERT INTO spending VALUES (?, ?, 1, ?, ?, ?) ON CONFLICT DO UPDATE SET
 _BATCH = 1024
 _GATHER_S = 0.005  # a commit costs CPU and an fsync however many replies are in it; no slot is held meanwhile
 _LOCK_TIMEOUT_S = 60
-_UNREADABLE = (sqlite3.Error, zstandard.ZstdError, msgspec.DecodeError)
+_UNREADABLE = (sqlite3.Error, zstd.ZstdError, msgspec.DecodeError)
 _encoder = msgspec.json.Encoder(order="deterministic")
 _Put = tuple[bytes, str, float, int, int, bytes]
 _Spent = tuple[str, str, int, int, float]
@@ -81,8 +81,7 @@ class Journal:
         except (OSError, sqlite3.Error) as error:
             raise ConfigError(f"journal {path}: {error}; mend or move the file, or choose another place") from error
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._compressor = zstandard.ZstdCompressor(level=3)
-        self._decompressor = zstandard.ZstdDecompressor()
+        self._compressor = zstd.ZstdCompressor(level=3)
         self._decoder = msgspec.json.Decoder(Reply)
         self._closed = False
         self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
@@ -104,7 +103,7 @@ class Journal:
             UnicodeEncodeError: text with lone surrogates.
         """
         assert not self._closed, "put() after close()"
-        value = self._compressor.compress(msgspec.json.encode(reply))
+        value = self._compressor.compress(msgspec.json.encode(reply), zstd.ZstdCompressor.FLUSH_FRAME)
         usage = reply.usage
         row = (key, model, time.time(), usage.prompt_tokens, usage.completion_tokens, value)
         done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -143,7 +142,7 @@ class Journal:
         return StageError(f"journal {self.path}: cannot be read: {error}; move it away to start afresh")
 
     def _decode(self, value: bytes) -> Reply:
-        return self._decoder.decode(self._decompressor.decompress(value))
+        return self._decoder.decode(zstd.decompress(value))
 
     def _write(self) -> None:
         running = True

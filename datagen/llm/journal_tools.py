@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-import zstandard
 
 from datagen.errors import ConfigError, StageError
 from datagen.llm.base import Reply
 from datagen.llm.journal import connect
+from datagen.zstd import zstd
 
 _DAY_S = 86_400.0
 
@@ -62,7 +62,7 @@ def spending(path: Path) -> list[tuple[str, str, int, int, int, float]]:
 
 def stored(path: Path, chosen: Chosen = Chosen()) -> Iterator[Stored]:
     """The replies, oldest first, one in memory at a time. Raises ``ConfigError`` and, for damage, ``StageError``."""
-    decompressor, decoder = zstandard.ZstdDecompressor(), msgspec.json.Decoder(Reply)
+    decoder = msgspec.json.Decoder(Reply)
     with _opened(path) as connection:
         order = [
             key
@@ -73,7 +73,7 @@ def stored(path: Path, chosen: Chosen = Chosen()) -> Iterator[Stored]:
         for key in order:
             row = connection.execute("SELECT model, created, reply FROM replies WHERE key = ?", (key,)).fetchone()
             if row is not None:
-                yield Stored(key.hex(), row[0], row[1], decoder.decode(decompressor.decompress(row[2])))
+                yield Stored(key.hex(), row[0], row[1], decoder.decode(zstd.decompress(row[2])))
 
 
 def delete(path: Path, chosen: Chosen) -> int:
@@ -98,5 +98,5 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         with closing(connect(path)) as connection:
             yield connection
-    except (sqlite3.Error, zstandard.ZstdError, msgspec.DecodeError) as error:
+    except (sqlite3.Error, zstd.ZstdError, msgspec.DecodeError) as error:
         raise StageError(f"journal {path}: {error}") from error

@@ -8,6 +8,7 @@ that it names under ``grade:``. A reply that does not parse is reported as such,
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +17,11 @@ from typing import Literal
 from datagen.errors import ConfigError
 from datagen.llm.base import Reply, TokenLogprob
 from datagen.llm.client import LLM
-from datagen.record import Message
+from datagen.record import Answer, Message
+from datagen.text.families import family
 from datagen.text.parsing import SCORES, VERDICTS, Score, Winner, choose
+
+logger = logging.getLogger("datagen")
 
 _SWAPPED: dict[Winner, Winner] = {"first": "second", "second": "first", "tie": "tie"}
 _ALTERNATIVES = 20  # what OpenAI and vLLM return at most by default
@@ -53,6 +57,23 @@ class Verdict:
     def consistent(self) -> bool:
         """All orders agree."""
         return len(set(self.orders)) == 1 and None not in self.orders
+
+
+def warn_of_kin(llm: LLM, answers: Sequence[Answer]) -> None:
+    """One warning (``judge:same_family``) for each judge that is given answers by a model of its own family.
+
+    A pool is known by its own name, and so not looked into.
+    """
+    own = family(llm.model)
+    kin = next((answer.model for answer in answers if own and family(answer.model) == own), "")
+    if kin and "same_family" not in llm.warned:
+        llm.warned.add("same_family")
+        logger.warning(
+            "judge:same_family: %s judges answers by %s, of its own family (%s), which judges tend to favour",
+            llm.model,
+            kin,
+            own,
+        )
 
 
 async def grade(llm: LLM, prompt: str, record_prompt: Sequence[Message], answer: str, expected: bool = False) -> Grade:

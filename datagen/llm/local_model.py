@@ -1,16 +1,18 @@
-"""A model folder or hub name: checked, told apart by its weights' digest, loaded."""
+"""A model folder or hub name: checked, told apart by its weights' digest, loaded; prompts in its tokens."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datagen.errors import ConfigError
+from datagen.errors import ConfigError, LLMError
 from datagen.llm import models
+from datagen.record import Message
 
 _HASHED = ("*.safetensors", "*config.json", "tokenizer*", "*.jinja", "*_tokens*.json", "vocab.*", "merges.txt", "*.py")
 _loading = threading.Lock()  # transformers changes global state while it loads: two at once spoil each other's weights
@@ -31,11 +33,15 @@ class Settings:
 
 
 def check_folder(model: str, folder: Path) -> None:
-    """Raises ``ConfigError`` for a folder that cannot be asked: weights that may hold code, or no chat template."""
+    """Raises ``ConfigError`` for a folder whose weights may hold code."""
     if not any(folder.glob("*.safetensors")):
         raise ConfigError(
             f"model {model}: no .safetensors file in {folder}; other formats can hold code and are not read"
         )
+
+
+def check_template(model: str, folder: Path) -> None:
+    """Raises ``ConfigError`` for a folder without a chat template."""
     config = folder / "tokenizer_config.json"
     inline = config.is_file() and b'"chat_template"' in config.read_bytes()
     if not inline and not (folder / "chat_template.jinja").is_file():
@@ -51,6 +57,44 @@ def digest(folder: Path) -> str:
         status = file.stat()
         total.update(f"{file.name} {_file_digest(file, status.st_size, status.st_mtime_ns)}\n".encode())
     return total.hexdigest()
+
+
+def named(model: str, path: str, revision: str | None) -> tuple[str, str]:
+    """Whom answers of ``model``, found at ``path``, are credited to, and what tells its weights apart from others."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return model, f"{path}@{revision or 'main'}"
+    weights = digest(folder)
+    return model if model != path and not Path(model).exists() else f"{folder.name}@{weights[:8]}", weights
+
+
+def best_device(use: str) -> str:
+    """``cuda`` where there is a GPU, else ``cpu``. Raises ``ConfigError`` where torch is not installed."""
+    try:
+        import torch
+    except ImportError as error:
+        raise ConfigError(f"use: {use} needs torch; run: pip install 'datagen[{use}]'") from error
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def chat_tokens(tokenizer: Any, messages: Sequence[Message], **options: Any) -> list[int]:
+    """The messages through the model's chat template (which ``options`` are for), in tokens. Raises ``LLMError``."""
+    from jinja2 import TemplateError
+
+    chat = [{"role": message.role, "content": message.content} for message in messages]
+    fixed = {"add_generation_prompt": True, "tokenize": True, "return_dict": False}
+    try:
+        tokens: list[int] = tokenizer.apply_chat_template(chat, **{**options, **fixed})
+    except (TemplateError, ValueError) as error:  # ValueError: there is none
+        raise LLMError("chat_template", f"the model's chat template does not take these messages: {error}") from error
+    return tokens
+
+
+def room(prompt: Sequence[int], context: int) -> int:
+    """Tokens that the context leaves for a reply. Raises ``LLMError`` where it leaves none."""
+    if (left := context - len(prompt)) < 1:
+        raise LLMError("context_length", f"{len(prompt)} prompt tokens, and a context of {context}")
+    return left
 
 
 @functools.lru_cache(maxsize=256)

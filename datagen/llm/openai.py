@@ -3,8 +3,9 @@
 Each request has its own retries: exponential backoff with full jitter (Brooker, "Exponential Backoff And Jitter", AWS
 2015), or ``Retry-After`` and up to a tenth more. A request that waits for its next try holds no slot, so a limited or
 slow one stops no other; where most are refused, all go more slowly (``pace.Throttle``). What no retry can mend stops
-the run in one line, and so does a server that is gone and stays away: the same command goes on when it is back. The
-key comes from the environment and goes nowhere but into the request's header.
+the run in one line, and so does a server that is gone and stays away, or whose gateway answers 502 and 503 to everyone:
+the same command goes on when it is back. The key comes from the environment and goes nowhere but into the request's
+header.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ _CONNECT_TIMEOUT_S = 30.0
 _FIRST_CONTACT_TRIES = 4
 _OUTAGE_TRIES = 17  # about five minutes: long enough to start a server again
 _TIMEOUT_TRIES = 3  # each is as long as timeout_s
+_GATEWAY = {"http_502", "http_503"}  # what stands before a server that is starting, or gone
 
 
 class _Failure(msgspec.Struct):
@@ -61,6 +63,7 @@ class OpenAI:
         self._pace = pace
         self._tickets = count()
         self._throttle = Throttle(concurrency)
+        self._asking = 0
         self._successes = 0
         self._reached = False
         self._away = False
@@ -82,11 +85,17 @@ class OpenAI:
             LLMError: ``context_length``, ``http_<status>``, ``timeout``, ``connection`` or ``bad_response``.
             ServerGone: it went away and does not come back.
         """
-        body = self._endpoint.body(messages, sampling)
+        self._asking += 1
+        try:
+            return await self._answer(self._endpoint.body(messages, sampling), sampling)
+        finally:
+            self._asking -= 1
+
+    async def _answer(self, body: bytes, sampling: Sampling) -> Reply:
         expected = len(body) // 4 + (sampling.max_tokens or 0)
         ticket = next(self._tickets)
         attempt = tries = 0
-        successes = self._successes
+        before, failed_at = self._successes, -1  # replies so far: at the last try, and when this request last failed
         while True:
             tries += 1
             self._open()
@@ -94,9 +103,11 @@ class OpenAI:
             if isinstance(result, Reply):
                 return result
             # A rate limit that lets others through is slow, not hopeless: the count starts again, within reason.
-            moving = result.reason == "http_429" and self._successes > successes
+            moving = result.reason == "http_429" and self._successes > before
             attempt = 0 if moving and tries < 20 * self._max_attempts else attempt + 1
-            successes = self._successes
+            if result.reason in _GATEWAY and self._successes == failed_at and self._asking > 1:
+                result.gone = True  # nobody is answered; one request alone may be one that its server breaks on
+            before = failed_at = self._successes
             self._give_up_if_hopeless(result, attempt, tries)
             await asyncio.sleep(self._delay_s(result, attempt))
 
@@ -115,10 +126,12 @@ class OpenAI:
     async def close(self) -> None:
         """Wait for the replies that are on their way, which are paid for; then close the connections."""
         if self._session is not None:
-            if self._loop is asyncio.get_running_loop():
-                await self._drain()
-            await self._session.close()
-            self._session = None
+            try:
+                if self._loop is asyncio.get_running_loop():
+                    await self._drain()
+            finally:  # a second Ctrl-C ends the waiting
+                await self._session.close()
+                self._session = None
 
     async def _drain(self) -> None:
         drained = asyncio.ensure_future(self._slots.drain())
@@ -176,7 +189,8 @@ class OpenAI:
                     return self._reply(data)
                 return self._refused(response.status, response.headers, data, tries)
         except aiohttp.ClientSSLError as error:
-            raise ConfigError(f"{self._endpoint.base_url}: no TLS connection: {error}") from error
+            hint = "write http:// where it speaks no TLS; SSL_CERT_FILE names a file with a certificate of your own"
+            raise ConfigError(f"{self._endpoint.base_url}: no TLS connection: {error}; {hint}") from error
         except aiohttp.InvalidURL as error:
             raise ConfigError(f"base_url {self._endpoint.base_url}: not a URL") from error
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
@@ -207,10 +221,13 @@ class OpenAI:
 
     def _give_up_if_hopeless(self, failure: _Failure, attempt: int, tries: int) -> None:
         url, message = self._endpoint.base_url, self._endpoint.redact(failure.message)
-        if failure.reason == "connection" and not self._reached and attempt >= _FIRST_CONTACT_TRIES:
-            raise ConfigError(f"no server at {url} ({message}); start it, or mend base_url")
-        if failure.reason == "bad_response" and not self._successes and attempt >= _FIRST_CONTACT_TRIES:
-            raise ConfigError(f"{self._endpoint.url}: {message}; is base_url an OpenAI-compatible API?")
+        if attempt >= min(self._max_attempts, _FIRST_CONTACT_TRIES):
+            if failure.reason == "connection" and not self._reached:
+                raise ConfigError(f"no server at {url} ({message}); start it, or mend base_url")
+            if failure.reason == "bad_response" and not self._successes:
+                raise ConfigError(f"{self._endpoint.url}: {message}; is base_url an OpenAI-compatible API?")
+        if failure.reason == "timeout" and not self._reached and attempt >= min(self._max_attempts, _TIMEOUT_TRIES):
+            raise ConfigError(f"{url}: {message}, {tries} times; is it stuck? Start it again, or raise timeout_s")
         if failure.gone:
             if self._away or attempt >= max(self._max_attempts, _OUTAGE_TRIES):
                 self._away = True

@@ -47,6 +47,7 @@ class Team:
     def __init__(self, name: str, members: Sequence[LLM], order: Order) -> None:
         self.model = name
         self.members = members
+        self.warned: set[str] = set()
         self._order = order
 
     @property

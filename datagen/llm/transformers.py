@@ -19,7 +19,7 @@ from datagen.errors import ConfigError
 from datagen.llm import models
 from datagen.llm.base import Reply, Sampling
 from datagen.llm.decode_thread import Request, work
-from datagen.llm.local_model import Settings, check_folder, digest
+from datagen.llm.local_model import Settings, best_device, check_folder, check_template, named
 from datagen.record import Message
 from datagen.stage import ModelName
 
@@ -83,21 +83,11 @@ def transformers(
         ConfigError: no such model, or one without a chat template or safetensors.
     """
     path = models.resolve(model)
-    device = _best_device() if device == "auto" else device
+    device = best_device("transformers") if device == "auto" else device
     dtype = "float32" if dtype == "auto" and device == "cpu" else dtype
     settings = Settings(path, revision, device, dtype, concurrency, max_batch_tokens, trust_remote_code, threads)
-    folder = Path(path)
-    if not folder.is_dir():
-        return Transformers(settings, model=model, weights=f"{path}@{revision or 'main'}")
-    check_folder(model, folder)
-    weights = digest(folder)
-    name = model if model != path and not Path(model).exists() else f"{folder.name}@{weights[:8]}"
+    if (folder := Path(path)).is_dir():
+        check_folder(model, folder)
+        check_template(model, folder)
+    name, weights = named(model, path, revision)
     return Transformers(settings, model=name, weights=weights)
-
-
-def _best_device() -> str:
-    try:
-        import torch
-    except ImportError as error:
-        raise ConfigError("use: transformers needs torch; run: pip install 'datagen[transformers]'") from error
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from datagen.estimate import Estimate
+from datagen.progress import duration
 
 _PIPED_WIDTH = 120
 _COLUMNS = ("stage", "rows", "calls", "tokens in", "tokens out", "USD", "time", "range")
@@ -40,7 +41,7 @@ def _row(one: Estimate) -> list[str]:
         return [one.stage, f"{one.rows:,.0f}" if one.rows else "", *[""] * 6]
     numbers = [f"{value:,.0f}" for value in (one.calls, one.prompt_tokens, one.completion_tokens)]
     usd = "?" if one.usd is None else f"{one.usd:,.2f}"
-    time = "?" if one.seconds is None else _duration(one.seconds)
+    time = "?" if one.seconds is None else duration(one.seconds)
     return [one.stage, f"{one.rows:,.0f}" if one.rows else "", *numbers, usd, time, f"± {100 * one.spread:.0f} %"]
 
 
@@ -58,9 +59,3 @@ def _total(asking: Sequence[Estimate]) -> Estimate:
         seconds=None if None in seconds else sum(value or 0.0 for value in seconds),
         spread=max((one.spread for one in asking), default=0.0),
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

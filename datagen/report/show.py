@@ -16,6 +16,7 @@ from rich.text import Text
 from datagen.errors import ConfigError
 from datagen.pipeline import Pipeline
 from datagen.record import Record, read_records
+from datagen.report.diversity import table
 from datagen.runner import Outcome
 from datagen.store import DROPPED, MARKER, ROWS, Result, Store, read_result
 
@@ -27,11 +28,14 @@ def print_outcome(outcome: Outcome, rows: int = 5, stage: str | None = None) -> 
     """The whole report of a finished run."""
     console = open_console()
     console.print(_funnel(outcome.results.values()))
+    if varied := {name: result.diversity for name, result in outcome.results.items() if result.diversity}:
+        console.print()
+        console.print(table(varied))
     shown = stage or _last_with_rows(outcome.results)
     if rows and shown:
         _print_rows(console, shown, outcome.folders[shown], rows)
     for result in outcome.results.values():
-        if result.shape == "job":
+        if result.shape == "job" or result.metrics:
             _print_metrics(console, result)
     console.print(f"\nEverything is in {outcome.folder}/", style="bold")
     for name, folder in outcome.folders.items():
@@ -121,7 +125,11 @@ def _funnel(results: Iterable[Result]) -> Table:
 
 
 def _last_with_rows(results: dict[str, Result]) -> str | None:
-    return next((name for name, result in reversed(results.items()) if result.shape != "job"), None)
+    made = [name for name, result in results.items() if result.shape not in ("job", "source")]
+    read = [
+        name for name, result in results.items() if result.shape == "source"
+    ]  # such as a test set, read last of all
+    return next(reversed([*read, *made]), None)
 
 
 def _print_rows(console: Console, name: str, folder: Path, n: int) -> None:

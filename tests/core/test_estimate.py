@@ -94,6 +94,24 @@ def test_a_filter_that_keeps_nothing_of_the_sample_says_so(tmp_path: Path) -> No
         estimates(tmp_path, {"stages.fewer.k": 1})
 
 
+def test_a_run_of_any_name_survives_an_estimate(tmp_path: Path) -> None:
+    runner.run(config.build(toy.pipeline(log="", name="toy-estimate")), root=tmp_path / "runs")
+    before = sorted((tmp_path / "runs" / "toy-estimate").rglob("*"))
+    estimates(tmp_path)
+    assert sorted((tmp_path / "runs" / "toy-estimate").rglob("*")) == before
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir() if path.is_dir()) == ["toy-estimate"]
+
+
+def test_an_estimate_of_what_keeps_nothing_names_no_file_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("p.yaml").write_text(yaml.safe_dump(toy.pipeline(log=""), sort_keys=False))
+    assert main(["estimate", "p.yaml", "-n", "5", "-q", "stages.fewer.k=1"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("every:kth (5) (of the 5 records of the estimate; datagen preview shows them)")
+
+
 def test_the_command_shows_stages_their_sum_and_what_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

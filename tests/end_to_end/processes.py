@@ -39,8 +39,8 @@ def start(folder: Path, *words: str, **options: Any) -> subprocess.Popen[str]:
         if prepare:
             prepare()
 
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=folder, env=environment, text=True, preexec_fn=prepared, **pipes, **options)
+    given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    return subprocess.Popen(command, cwd=folder, env=environment, text=True, preexec_fn=prepared, **given)
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -22,9 +23,12 @@ class Server:
 
     def __init__(self) -> None:
         self.seen: Counter[bytes] = Counter()
+        self.asked: dict[str, bytes] = {}
+        """The request that a reply's text answers."""
         self.starts = 0
         self.latency_s = 0.0
         self.plan: Plan = lambda number, prompt: None
+        self.certificate: ssl.SSLContext | None = None
         self._port = 0
         self._runner: web.AppRunner | None = None
         self._leaving: asyncio.Task[None] | None = None
@@ -34,7 +38,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/v1"
+        return f"http{'s' if self.certificate else ''}://127.0.0.1:{self._port}/v1"
 
     @property
     def repeated(self) -> int:
@@ -75,7 +79,8 @@ class Server:
         app.router.add_post("/v1/chat/completions", self._chat)
         self._runner = web.AppRunner(app, shutdown_timeout=0.01, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True).start()
+        certificate = {"ssl_context": self.certificate}
+        await web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True, **certificate).start()
         self._port = self._runner.addresses[0][1]
 
     async def _stop(self) -> None:
@@ -94,7 +99,9 @@ class Server:
         await asyncio.sleep(self.latency_s * (0.5 + number % 3))
         if isinstance(planned, web.StreamResponse):
             return planned
-        return web.json_response(completion(planned if planned is not None else answer(prompt, body)))
+        text = planned if planned is not None else answer(prompt, body)
+        self.asked[text] = body
+        return web.json_response(completion(text))
 
 
 def completion(text: str) -> dict[str, Any]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import ssl
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ import pytest
 import yaml
 from aiohttp import web
 from aiohttp.test_utils import unused_port
-from processes import data
+from processes import SOURCE, data
 from server import Server
 
 from datagen.cli import main
@@ -86,15 +89,33 @@ def test_a_wrong_key_is_one_line_without_the_key(run: Says, server: Server, monk
     assert not [path for path in Path("runs").rglob("*") if path.is_file() and b"sk-secret" in path.read_bytes()]
 
 
+def test_what_a_server_says_of_a_key_it_knows_is_shown(
+    run: Says, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    server.plan = refuse(403, "Country not supported for sk-secret")
+    line = one_line(run())
+    assert line.startswith("2 datagen: ")
+    assert "answered 403: Country not supported for ***; the API key is taken from" in line
+
+
+def test_an_empty_account_is_one_line(run: Says, server: Server) -> None:
+    server.plan = refuse(429, "You exceeded your current quota", "insufficient_quota")
+    assert one_line(run()) == f"2 datagen: {server.url}: You exceeded your current quota"
+
+
 def test_an_unknown_model_is_one_line(run: Says, server: Server) -> None:
     server.plan = refuse(404, "The model `m` does not exist.")
     assert "for model 'm': The model `m` does not exist." in one_line(run())
 
 
+@pytest.mark.parametrize("max_attempts", [1, 9])
 @pytest.mark.parametrize("body", [b"<html><body>Welcome</body></html>", b'{"choices": []}', b"", b"[" * 100_000])
-def test_a_web_site_or_empty_choices_in_place_of_replies_are_one_line(run: Says, server: Server, body: bytes) -> None:
+def test_a_web_site_or_empty_choices_in_place_of_replies_are_one_line(
+    run: Says, server: Server, body: bytes, max_attempts: int
+) -> None:
     server.plan = lambda number, prompt: web.Response(body=body)
-    line = one_line(run(max_attempts=9))
+    line = one_line(run(max_attempts=max_attempts))
     assert line.startswith("2 datagen: ")
     assert "is base_url an OpenAI-compatible API?" in line
     assert len(line) < 500
@@ -104,6 +125,81 @@ def test_no_tls_where_it_is_wanted_is_one_line(run: Says, server: Server) -> Non
     line = one_line(run(base_url=server.url.replace("http", "https")))
     assert line.startswith("2 datagen: ")
     assert "no TLS connection" in line
+
+
+def test_a_server_that_takes_requests_and_never_answers_is_one_line(run: Says, server: Server) -> None:
+    server.plan = lambda number, prompt: "hang"
+    line = one_line(run(timeout_s=0.3))
+    assert (
+        line
+        == f"2 datagen: {server.url}: no reply within 0.3 s, 3 times; is it stuck? Start it again, or raise timeout_s"
+    )
+
+
+def test_a_server_that_refuses_every_request_is_quoted(run: Says, server: Server) -> None:
+    server.plan = refuse(400, "unknown field 'seed'")
+    line = one_line(run())
+    assert "kept none of 40 rows, most often answer:http_400 (40): unknown field 'seed'; see runs/p/answers-" in line
+
+
+@pytest.mark.parametrize("status", [502, 503])
+def test_a_gateway_whose_server_comes_back_meanwhile_loses_no_row(run: Says, server: Server, status: int) -> None:
+    def plan(number: int, prompt: str) -> web.Response | None:
+        away = web.Response(text="<html>no healthy upstream</html>", status=status)
+        return away if 15 <= number < 80 else None
+
+    server.plan = plan
+    assert run(max_attempts=2) == (0, [])
+    assert not dropped()
+
+
+def test_a_gateway_whose_server_stays_away_stops_the_run_and_the_same_command_goes_on(
+    run: Says, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "_OUTAGE_TRIES", 4)
+    away = refuse(503, "no healthy upstream")
+    server.plan = lambda number, prompt: away(number, prompt) if number >= 15 else None
+    line = one_line(run())
+    assert line.startswith(f"1 datagen: the server at {server.url} is gone (no healthy upstream); start it and run")
+    server.plan = lambda number, prompt: None
+    assert run() == (0, [])
+    assert not dropped()
+
+
+def test_one_request_that_its_server_breaks_on_drops_its_row_alone(
+    run: Says, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "_OUTAGE_TRIES", 4)
+    breaks = refuse(502, "the worker died")
+    server.plan = lambda number, prompt: breaks(number, prompt) if prompt == "Say 39" else None
+    assert run(concurrency=1) == (0, [])
+    assert [record.dropped.reason for record in dropped() if record.dropped] == ["answer:http_502"]
+
+
+@pytest.fixture
+def secure(tmp_path: Path, server: Server) -> Server:
+    """The server behind a certificate that it signed itself."""
+    words = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+    made = ["openssl", *words.split(), "-keyout", tmp_path / "key.pem", "-out", tmp_path / "own.pem"]
+    if not shutil.which("openssl"):
+        pytest.skip("openssl, which makes a certificate, is not installed")
+    subprocess.run(made, check=True, capture_output=True)
+    server.stop()
+    server.certificate = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.certificate.load_cert_chain(tmp_path / "own.pem", tmp_path / "key.pem")
+    server.start()
+    return server
+
+
+def test_a_certificate_that_nobody_vouches_for_is_one_line_and_can_be_named(run: Says, secure: Server) -> None:
+    line = one_line(run())
+    assert line.startswith(f"2 datagen: {secure.url}: no TLS connection: ")
+    assert "CERTIFICATE_VERIFY_FAILED" in line
+    assert "SSL_CERT_FILE names a file with a certificate of your own" in line
+    environment = {**os.environ, "SSL_CERT_FILE": "own.pem", "PYTHONPATH": str(SOURCE)}
+    command = [sys.executable, "-m", "datagen", "run", "p.yaml", "-q"]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert len(secure.seen) == ROWS
 
 
 def test_a_server_that_goes_and_comes_back_meanwhile_is_waited_for(run: Says, server: Server) -> None:

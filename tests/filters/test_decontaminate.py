@@ -1,127 +1,73 @@
-"""Decontamination against the plainest reference, with and without the machine code that screens."""
+"""What is dropped, with which evidence, and what the run is told; how runs are found is tested in ``test_overlap``."""
 
 from __future__ import annotations
 
-import importlib.util
-import random
-from typing import Any
-
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
+from datagen import findings
 from datagen.errors import ConfigError
-from datagen.filters import decontaminate as module
 from datagen.filters.decontaminate import decontaminate
 from datagen.plugins import load_stage
-from datagen.record import Record, encode, instruction
-from datagen.text.words import words
-
-SCREENED = [False, *([True] if importlib.util.find_spec("numba") else [])]
-either_way = pytest.mark.parametrize("screened", SCREENED)
-
-_PARTS = st.sampled_from(
-    [
-        "3",
-        ".",
-        ",",
-        "5kg",
-        "3.5",
-        "k",
-        "K",
-        " ",
-        "  ",
-        "+",
-        "!=",
-        "-",
-        "_",
-        "é",
-        "写",
-        "ท",
-        "ั",
-        "٣",
-        "²",
-        "İ",
-        "ß",
-        "’",
-        "😀",
-        "\ud800",
-    ]
-)
-_TEXTS = st.lists(_PARTS, max_size=14).map("".join)
+from datagen.record import Record, instruction
 
 
-def run(rows: list[str], items: list[str], *, screened: bool, **settings: Any) -> list[Record]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "numba_is_wanted", lambda engine: screened)
-        return list(decontaminate(map(instruction, rows), against=list(map(instruction, items)), **settings))
+def rows(*texts: str) -> list[Record]:
+    return [instruction(text) for text in texts]
 
 
 def reasons(found: list[Record]) -> list[str]:
     return [record.dropped.reason.partition(":")[2] if record.dropped else "" for record in found]
 
 
-def grams(text: str, n: int) -> set[tuple[str, ...]]:
-    tokens = words(text)
-    return {tuple(tokens[at : at + n]) for at in range(len(tokens) - n + 1)}
-
-
-def plainly(rows: list[str], items: list[str], n: int) -> list[bool]:
-    """Which rows share an n-gram, or a whole short item, by sets of tuples."""
-    known = {gram for item in items if len(words(item)) >= 5 for gram in grams(item, min(n, len(words(item))))}
-    sizes = {len(gram) for gram in known}
-    return [any(grams(row, size) & known for size in sizes) for row in rows]
-
-
-@either_way
-@settings(max_examples=200, deadline=None)
-@given(rows=st.lists(_TEXTS, max_size=4), items=st.lists(_TEXTS, max_size=4), n=st.sampled_from([1, 2, 5, 8]))
-@example(rows=["a 3.5kg b"], items=["A 3.5 KG, b"], n=2)
-@example(rows=["+ + + + + +"], items=["+ + + + +"], n=5)
-@example(rows=["", "😀"], items=["😀", ""], n=5)
-def test_the_screen_lets_nothing_slip(screened: bool, rows: list[str], items: list[str], n: int) -> None:
-    found = run(rows, items, screened=screened, ngram=n)
-    assert list(map(encode, found)) == list(map(encode, run(rows, items, screened=False, ngram=n)))
-
-
-@either_way
-@pytest.mark.parametrize("n", [8, 13])
-def test_every_planted_leak_is_found_and_nothing_else(screened: bool, n: int) -> None:
-    rng = random.Random(0)
-    vocabulary = [f"w{i}" for i in range(5000)] + ["3.5", "+", "10:30am", "x=y"]
-    items = [" ".join(rng.choices(vocabulary, k=rng.choice([3, 6, 12, 20, 60]))) for _ in range(200)]
-    rows = [" ".join(rng.choices(vocabulary, k=50)) for _ in range(300)]
-    planted = rng.sample(range(len(rows)), 100)
-    for at in planted:
-        item = rng.choice([item for item in items if len(words(item)) >= 5])
-        tokens = item.split()
-        begin = rng.randrange(max(len(tokens) - n, 0) + 1)
-        rows[at] = f"{rows[at]} {' '.join(tokens[begin : begin + n])} end"
-    found = [bool(reason) for reason in reasons(run(rows, items, screened=screened, ngram=n))]
-    assert found == plainly(rows, items, n)
-    assert sum(found) == len(planted)
-
-
-@either_way
-def test_coverage_asks_for_more_than_a_share_of_the_item(screened: bool) -> None:
+def test_coverage_asks_for_more_than_a_share_of_the_item() -> None:
     item = "a b c d e f g h i j k l m n o p"
-    rows = ["a b c d e f g h", "a b c d e f g h i", "h i j k l m n o p", "a b c d e f g h x i j k l m n o p", "q"]
-    found = run(rows, [item], screened=screened, ngram=8, coverage=0.5)
+    given = rows("a b c d e f g h", "a b c d e f g h i", "h i j k l m n o p", "a b c d e f g h x i j k l m n o p", "q")
+    found = list(decontaminate(given, against=rows(item), ngram=8, coverage=0.5))
     assert reasons(found) == ["", "ngram", "ngram", "ngram", ""]
     assert [r.dropped.evidence["coverage"] for r in found if r.dropped] == [9 / 16, 9 / 16, 1.0]
-    assert reasons(run(rows, [item], screened=screened, ngram=8)) == ["ngram"] * 4 + [""]
+    assert reasons(list(decontaminate(given, against=rows(item), ngram=8))) == ["ngram"] * 4 + [""]
 
 
-@either_way
-def test_the_evidence_names_the_benchmark_and_the_log_counts_by_it(
-    screened: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    items = [instruction("What is the capital of Peru?", source="geo"), instruction("Sort:", source="short")]
-    rows = [instruction(text) for text in ("Tell me, what is the capital of Peru?", "sort", "Sort", "else")]
-    with caplog.at_level("INFO", "datagen"):
-        found = list(decontaminate(rows, against=items))
-    assert [r.dropped.evidence["source"] for r in found if r.dropped] == ["geo", "short", "short"]
-    assert "decontaminate: geo ngram 1, short same_prompt 2" in caplog.text
+def test_the_evidence_names_benchmark_item_and_match() -> None:
+    item = "What is the capital of Peru?"
+    found = list(decontaminate(rows(f"Tell me, {item}"), against={"other": rows("x"), "geo": rows("y", item)}))
+    assert found[0].dropped is not None
+    assert found[0].dropped.evidence == {
+        "benchmark": "geo",
+        "item": item,
+        "number": 1,
+        "matched": "what is the capital of peru",
+        "coverage": 1.0,
+    }
+
+
+def test_items_without_a_benchmarks_name_go_by_their_source() -> None:
+    item = instruction("Sort these!", source="short")
+    found = list(decontaminate(rows("sort these"), against=[item]))
+    assert found[0].dropped
+    assert found[0].dropped.evidence["benchmark"] == "short"
+
+
+def test_the_run_is_told_rows_and_items_by_benchmark_and_method() -> None:
+    geo = rows("What is the capital of Peru?", "What is the capital of Chad?", "What is the longest river of Asia?")
+    given = rows("So what is the capital of Peru?", "Now, what is the capital of Peru?", "Sort", "else")
+    with findings.collecting() as told:
+        list(decontaminate(given, against={"geo": geo, "short": rows("Sort:"), "none": rows("Nothing of this")}))
+    assert told == {
+        "geo": {"items": 3, "items hit": 1, "rows dropped": 2, "ngram": 2, "same_prompt": 0},
+        "short": {"items": 1, "items hit": 1, "rows dropped": 1, "ngram": 0, "same_prompt": 1},
+        "none": {"items": 1, "items hit": 0, "rows dropped": 0, "ngram": 0, "same_prompt": 0},
+    }
+
+
+def test_rouge_finds_what_was_changed_in_the_middle() -> None:
+    item = "How many apples does Tom have after he gives three to Ann?"
+    given = rows("How many pears does Tom have once he gives three to Ann?", "How many days has a week?")
+    assert reasons(list(decontaminate(given, against=rows(item)))) == ["", ""]
+    found = list(decontaminate(given, against=rows(item), rouge=0.7))
+    assert reasons(found) == ["similar", ""]
+    assert found[0].dropped
+    assert found[0].dropped.evidence["similarity"] == pytest.approx(10 / 12)
 
 
 def test_answers_can_be_looked_at() -> None:

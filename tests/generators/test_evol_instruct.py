@@ -137,8 +137,8 @@ async def test_a_prompt_s_own_words_may_stay_where_the_old_instruction_held_them
         ("no, the second asks for more.", ""),
         ("Yes", "equal"),
         ("**Yes.**", "equal"),
-        ("Both name a colour.", "not_compared"),
-        ("", "not_compared"),
+        ("Both name a colour.", "equal_unparsed"),
+        ("", "equal_unparsed"),
         (LLMError("timeout", "slow"), "timeout"),
     ],
 )
@@ -148,7 +148,7 @@ async def test_the_llm_eliminates_what_asks_for_the_same_and_is_never_guessed_at
     opened = llm(answering("Name a dark colour.", equal))
     (found,) = await made(opened, rounds=1)
     assert reasons([found]) == [reason]
-    if reason in ("equal", "not_compared"):
+    if reason in ("equal", "equal_unparsed"):
         assert found.dropped is not None
         assert found.dropped.evidence == {"raw": equal}
         assert opened.stats.calls == 2

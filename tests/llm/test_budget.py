@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import random
 
+import msgspec
 import pytest
 
 from datagen.errors import ConfigError
@@ -10,6 +11,7 @@ from datagen.llm.base import Sampling, Usage
 from datagen.llm.budget import Budget, Cost, Limits, Price, cost, most
 from datagen.llm.client import LLM
 from datagen.llm.journal import Journal
+from datagen.llm.openai import openai
 from datagen.llm.scripted import scripted
 
 from .conftest import ask
@@ -24,6 +26,34 @@ def test_the_most_a_call_can_cost_is_a_token_a_byte_and_the_longest_reply() -> N
     assert most(ask("é" * 10), Sampling(max_tokens=5), 0, Price(1e6, 1e6)) == Cost(89.0, 89, 1)
     assert most(ask(""), Sampling(), 9000, None).tokens == 9064
     assert most(ask(""), Sampling(), 10, None).tokens == 4160
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_the_most_a_reply_can_be_is_seen_where_it_is_an_extra_field(name: str) -> None:
+    def reply(sampling: Sampling, **extra_body: int | None) -> int:
+        fields = [one for one in (sampling.extra, extra_body) if one]
+        return most([], sampling, 10_000, None, extra_body).tokens - sum(len(msgspec.json.encode(f)) for f in fields)
+
+    assert reply(Sampling(), **{name: 30_000}) == 30_000
+    assert reply(Sampling(max_tokens=5), **{name: 30_000}) == 30_000
+    assert reply(Sampling(extra={name: 7}), **{name: 30_000}) == 7
+    assert reply(Sampling(), **{name: None}) == 10_000
+
+
+def test_tools_and_schemas_count_as_a_part_of_the_prompt() -> None:
+    plain, schema = Sampling(max_tokens=5), {"type": "object", "properties": {}}
+    bare = most(ask("q"), plain, 0, None).tokens
+    assert most(ask("q"), Sampling(max_tokens=5, schema=schema), 0, None).tokens == bare + len(
+        '{"type":"object","properties":{}}'
+    )
+    assert most(ask("q"), plain, 0, None, {"tools": ["x" * 100]}).tokens > bare + 100
+
+
+async def test_a_call_is_held_for_what_the_back_end_lets_it_cost(journal: Journal) -> None:
+    backend = openai(model="m", base_url="http://127.0.0.1:9/v1", extra_body={"max_tokens": 30_000})
+    llm = LLM(backend, journal, budget=Budget(Limits(tokens=20_000)))
+    with pytest.raises(ConfigError, match=r"the next call may cost .* 30,0\d\d tokens"):
+        await llm.chat(ask("q"))
 
 
 @pytest.mark.parametrize("limits", [Limits(tokens=10_000), Limits(usd=0.5), Limits(calls=77)])

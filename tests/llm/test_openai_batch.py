@@ -327,7 +327,10 @@ async def test_the_servers_passing_failures_are_tried_again(
 @pytest.mark.parametrize(
     ("response", "said"),
     [
-        (refusal(401, "wrong"), r"answered 401: the API key is taken from the environment variable OPENAI_API_KEY"),
+        (
+            refusal(401, "wrong"),
+            r"answered 401: wrong; the API key is taken from the environment variable OPENAI_API_KEY",
+        ),
         (refusal(404, "no such route"), r"/files answered 404 for model 'm': no such route"),
         (refusal(400, "no batches here"), r"answered 400: no batches here"),
         (refusal(429, "pay first", "insufficient_quota"), r"pay first"),

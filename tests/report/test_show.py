@@ -40,6 +40,22 @@ def test_the_report_holds_funnel_rows_scores_and_places(tmp_path: Path, capsys: 
         assert wanted in out
 
 
+def test_rows_are_shown_of_what_was_made_last_and_of_a_source_only_where_nothing_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = outcome(tmp_path)
+    place = tmp_path / "test-1"
+    place.mkdir()
+    (place / "rows.jsonl").write_bytes(encode(instruction("Test")) + b"\n")
+    source = Result("test", "sources.jsonl", "source", [], kept=1)
+    write_result(place, source)
+    results, folders = {**made.results, "test": source}, {**made.folders, "test": place}
+    print_outcome(Outcome(tmp_path, results, folders))
+    assert "5 rows of graded" in capsys.readouterr().out
+    print_outcome(Outcome(tmp_path, {"test": source}, {"test": place}))
+    assert "1 rows of test" in capsys.readouterr().out
+
+
 def test_long_and_many_lined_texts_are_cut_to_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = outcome(tmp_path)
     (made.folders["graded"] / "rows.jsonl").write_bytes(encode(instruction("a\nb " + "x" * 500, "y")) + b"\n")

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import zstandard
 
 from datagen.errors import ConfigError, DataError
 from datagen.record import Answer, Message, encode, instruction
 from datagen.sources.jsonl import jsonl
+from datagen.zstd import zstd
 
 needs_data = pytest.mark.skipif(
     "DATAGEN_TEST_DATA" not in os.environ, reason="set DATAGEN_TEST_DATA to the data folder"
@@ -151,9 +151,19 @@ def test_a_document_with_one_list_of_rows_is_that_list(tmp_path: Path, indent: i
 def test_compressed_files_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:
     text = b'\xef\xbb\xbf{"prompt": "A", "answer": "B"}\n'
     (tmp_path / "x.jsonl.gz").write_bytes(gzip.compress(text))
-    (tmp_path / "x.jsonl.zst").write_bytes(zstandard.compress(text[:9]) + zstandard.compress(text[9:]))
+    (tmp_path / "x.jsonl.zst").write_bytes(zstd.compress(text[:9]) + zstd.compress(text[9:]))
     for name in ("x.jsonl.gz", "x.jsonl.zst"):
         assert [record.answer for record in jsonl(path=tmp_path / name)] == ["B"]
+
+
+@pytest.mark.parametrize("whole", [gzip.compress, zstd.compress])
+@pytest.mark.parametrize("part", [slice(0, -5), slice(3, None)])
+def test_a_compressed_file_that_is_cut_or_is_none_says_so(tmp_path: Path, whole: Any, part: slice) -> None:
+    text = b"".join(b'{"prompt": "%d"}\n' % number for number in range(5000))
+    path = tmp_path / f"x.jsonl.{'gz' if whole is gzip.compress else 'zst'}"
+    path.write_bytes(whole(text)[part])
+    with pytest.raises(DataError, match=r"x\.jsonl\.\w+: cannot be decompressed: "):
+        list(jsonl(path=path))
 
 
 def test_limit_counts_records(tmp_path: Path) -> None:
