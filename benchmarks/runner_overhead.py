@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from machine import cpu_s, warn_if_busy
+
 import datagen
 from datagen.llm.base import Sampling
 from datagen.llm.scripted import scripted
@@ -42,6 +44,7 @@ async def _bare(path: Path) -> None:
 
 
 def main() -> None:
+    warn_if_busy()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         rules = root / "rules.jsonl"
@@ -54,12 +57,12 @@ def main() -> None:
                 "answers": {"use": "generators.answer", "llm": "scripted"},
             },
         }
-        start = time.process_time(), time.perf_counter()
+        start = cpu_s(), time.perf_counter()
         result = datagen.run(pipeline, root=root / "runs").results["answers"]
-        cpu, wall = time.process_time() - start[0], time.perf_counter() - start[1]
-        start = time.process_time(), time.perf_counter()
+        cpu, wall = cpu_s() - start[0], time.perf_counter() - start[1]
+        start = cpu_s(), time.perf_counter()
         asyncio.run(_bare(root / "bare.jsonl"))
-        bare_cpu, bare_wall = time.process_time() - start[0], time.perf_counter() - start[1]
+        bare_cpu, bare_wall = cpu_s() - start[0], time.perf_counter() - start[1]
     assert result.kept == N
     print(f"datagen    {N / wall:8,.0f} replies/s  {1e6 * cpu / N:6.0f} us CPU/call  (journal, lineage, resume)")
     print(

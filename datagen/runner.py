@@ -10,10 +10,9 @@ import contextlib
 import inspect
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from datagen.feed import Chain, Input, Taken
 from datagen.finishing import blank, count, finish, interruptible
 from datagen.llm import trail
 from datagen.llm.client import LLM
-from datagen.memory import forget_peak, peak_mb
+from datagen.memory import forget_peak, peak_mb, seldom_searched
 from datagen.onepass import next_stages, run_together
 from datagen.pipeline import Node, Pipeline
 from datagen.progress import Done, Progress
@@ -72,7 +71,7 @@ async def run_async(
 ) -> Outcome:
     """``run`` inside an event loop."""
     store = Store(root, pipeline)
-    with store.opened():
+    with store.opened(), seldom_searched():
         return await _Run(store, progress or Progress.silent()).run(until)
 
 
@@ -152,7 +151,7 @@ class _Run:
         if stage.shape == "record":
             window = max((llm.window for llm in llms), default=_WINDOW_WITHOUT_LLM)
             async with aclosing(
-                ordered_map(partial(self._followed, node, arguments, taken), records, window=window)
+                ordered_map(self._per_record(node, arguments, taken), records, window=window)
             ) as results:
                 async for made, calls in results:
                     for record in made:
@@ -169,30 +168,29 @@ class _Run:
         for record in produced:
             yield record, ()
 
-    async def _followed(
-        self, node: Node, arguments: dict[str, Any], taken: Taken, record: Record
-    ) -> tuple[list[Record], list[str]]:
-        with trail.following() as calls:
-            made = await self._one(node, arguments, record)
-        taken.done += 1
-        return made, calls
+    def _per_record(
+        self, node: Node, arguments: dict[str, Any], taken: Taken
+    ) -> Callable[[Record], Awaitable[tuple[list[Record], list[str]]]]:
+        """The stage's function on one record: what it made, and the keys of the replies that it asked for."""
+        function = node.stage.function
+        own = [name for name, parameter in node.stage.parameters.items() if parameter.kind == "rng"]
 
-    async def _one(self, node: Node, arguments: dict[str, Any], record: Record) -> list[Record]:
-        own = {
-            name: derive(self.seed, node.name, record.id)
-            for name, parameter in node.stage.parameters.items()
-            if parameter.kind == "rng"
-        }
-        try:
-            made: list[Record] = await node.stage.function(record, **{**arguments, **own})
-        except LLMError as error:
-            return [record.drop(f"{node.stage.method}:{error.reason}", **error.evidence)]
-        except DatagenError:
-            raise
-        except Exception as error:
-            error.add_note(f"while it worked on record {record.id}: {record.instruction[:200]!r}")
-            raise
-        return made
+        async def one(record: Record) -> tuple[list[Record], list[str]]:
+            rngs = {name: derive(self.seed, node.name, record.id) for name in own}
+            with trail.following() as calls:
+                try:
+                    made: list[Record] = await function(record, **{**arguments, **rngs})
+                except LLMError as error:
+                    made = [record.drop(f"{node.stage.method}:{error.reason}", **error.evidence)]
+                except DatagenError:
+                    raise
+                except Exception as error:
+                    error.add_note(f"while it worked on record {record.id}: {record.instruction[:200]!r}")
+                    raise
+            taken.done += 1
+            return made, calls
+
+        return one
 
     async def _job(self, node: Node, folder: Path, result: Result, taken: Taken) -> None:
         if not node.given("llm"):

@@ -30,7 +30,7 @@ async def answer(
     An answer cut at max_tokens, or empty, is left out; where none is left the record is dropped with what came.
     """
     ask = [llm.ask(prompt, sample=k, sampling=sampling, prompt=record.prompt) for k in range(samples)]
-    replies = await asyncio.gather(*ask)
+    replies = await asyncio.gather(*ask) if samples > 1 else [await ask[0]]
     whole = [reply for reply in replies if reply.finish_reason != "length"]
     answers = [Answer(text, model=reply.model) for reply in whole if (text := reply.text.strip())]
     if not answers:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -35,6 +36,11 @@ class Endpoint:
     extra_body: Mapping[str, Any]
     api: Api
 
+    @cached_property
+    def at_openai(self) -> bool:
+        """Whether this is OpenAI itself, whose API takes less than the others' do."""
+        return _is_openai(self.base_url)
+
     @property
     def path(self) -> str:
         """Where below the base the completions are."""
@@ -54,11 +60,10 @@ class Endpoint:
     def body(self, messages: Sequence[Message], sampling: Sampling) -> bytes:
         """A request as it is sent. Raises ``ConfigError`` for fields that cannot be."""
         _check_extra("sampling.extra", sampling.extra)
-        at_openai = _is_openai(self.base_url)
-        if sampling.choice and at_openai:
+        if sampling.choice and self.at_openai:
             raise ConfigError(f"{self.base_url} has no choice; give a schema with an enum")
         if self.api == "chat":
-            field = "max_completion_tokens" if at_openai else "max_tokens"
+            field = "max_completion_tokens" if self.at_openai else "max_tokens"
             body = chat_completions.request_body(self.model, messages, sampling, max_tokens_field=field)
         else:
             body = text_completions.request_body(self.model, messages, sampling)

@@ -15,7 +15,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +50,7 @@ INSERT INTO spending VALUES (?, ?, 1, ?, ?, ?) ON CONFLICT DO UPDATE SET
 _BATCH = 1024
 _GATHER_S = 0.005  # a commit costs CPU and an fsync however many replies are in it; no slot is held meanwhile
 _LOCK_TIMEOUT_S = 60
+_UNREADABLE = (sqlite3.Error, zstd.ZstdError, msgspec.DecodeError)
 _encoder = msgspec.json.Encoder(order="deterministic")
 _Put = tuple[bytes, str, float, int, int, bytes]
 _Spent = tuple[str, str, int, int, float]
@@ -89,9 +89,11 @@ class Journal:
 
     def get(self, key: bytes) -> Reply | None:
         """The stored reply, or None. Raises ``StageError`` for a damaged file."""
-        with self._readable():
+        try:
             row = self._reader.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
             return None if row is None else self._decode(row[0])
+        except _UNREADABLE as error:
+            raise self._unreadable(error) from error
 
     async def put(self, key: bytes, reply: Reply, *, model: str, usd: float = 0.0) -> Reply:
         """The reply that counts from now on, on disk: this one, or the one that another process stored before.
@@ -117,8 +119,10 @@ class Journal:
     def spent(self) -> Cost:
         """What this journal's run has spent so far, over all resumes. Raises ``StageError`` for a damaged file."""
         totals = "total(usd), sum(prompt_tokens + completion_tokens), sum(calls)"
-        with self._readable():
+        try:
             usd, *counts = self._reader.execute(f"SELECT {totals} FROM spending WHERE run = ?", (self.run,)).fetchone()
+        except _UNREADABLE as error:
+            raise self._unreadable(error) from error
         return Cost(usd, *(count or 0 for count in counts))
 
     def __len__(self) -> int:
@@ -134,12 +138,8 @@ class Journal:
         self._writer.join()
         self._reader.close()
 
-    @contextmanager
-    def _readable(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, zstd.ZstdError, msgspec.DecodeError) as error:
-            raise StageError(f"journal {self.path}: cannot be read: {error}; move it away to start afresh") from error
+    def _unreadable(self, error: Exception) -> StageError:
+        return StageError(f"journal {self.path}: cannot be read: {error}; move it away to start afresh")
 
     def _decode(self, value: bytes) -> Reply:
         return self._decoder.decode(zstd.decompress(value))

@@ -1,11 +1,11 @@
 """Any OpenAI-compatible server: vLLM, OpenAI, Ollama, llama.cpp, SGLang, TGI.
 
 Each request has its own retries: exponential backoff with full jitter (Brooker, "Exponential Backoff And Jitter", AWS
-2015), never sooner than ``Retry-After``. A request that waits for its next try holds no slot, so a limited or slow one
-stops no other; only where nothing but refusals comes, all wait until the server said that it would take requests. What
-no retry can mend stops the run in one line, and so does a server that is gone and stays away, or whose gateway answers
-502 and 503 to everyone: the same command goes on when it is back. The key comes from the environment and goes nowhere
-but into the request's header.
+2015), or ``Retry-After`` and up to a tenth more. A request that waits for its next try holds no slot, so a limited or
+slow one stops no other; where most are refused, all go more slowly (``pace.Throttle``). What no retry can mend stops
+the run in one line, and so does a server that is gone and stays away, or whose gateway answers 502 and 503 to everyone:
+the same command goes on when it is back. The key comes from the environment and goes nowhere but into the request's
+header.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
@@ -25,16 +24,15 @@ from datagen.errors import ConfigError, LLMError, ServerGone
 from datagen.llm.base import Reply, Sampling
 from datagen.llm.chat_completions import failure_reason, is_passing, parse_error, retry_after_s
 from datagen.llm.endpoint import Api, Endpoint, check_address, check_limits, endpoint
-from datagen.llm.pace import Pace, Slots
+from datagen.llm.pace import Pace, Slots, Throttle
 from datagen.record import Message
 
 logger = logging.getLogger("datagen")
-_BASE_DELAY_S = 0.5
+_BASE_DELAY_S = 0.25
 _MAX_DELAY_S = 60.0
 _CONNECT_TIMEOUT_S = 30.0
 _FIRST_CONTACT_TRIES = 4
-_OUTAGE_TRIES = 16  # about five minutes: long enough to start a server again
-_FEWEST_REFUSALS = 16
+_OUTAGE_TRIES = 17  # about five minutes: long enough to start a server again
 _TIMEOUT_TRIES = 3  # each is as long as timeout_s
 _GATEWAY = {"http_502", "http_503"}  # what stands before a server that is starting, or gone
 
@@ -64,10 +62,9 @@ class OpenAI:
         self._jitter = random.Random()
         self._pace = pace
         self._tickets = count()
+        self._throttle = Throttle(concurrency)
         self._asking = 0
         self._successes = 0
-        self._refusals_in_a_row = 0
-        self._closed_until = 0.0
         self._reached = False
         self._away = False
         """Given up as gone: until it answers again, one try is enough."""
@@ -98,24 +95,33 @@ class OpenAI:
         expected = len(body) // 4 + (sampling.max_tokens or 0)
         ticket = next(self._tickets)
         attempt = tries = 0
-        answered = -1  # replies that others had when this request last failed
+        before, failed_at = self._successes, -1  # replies so far: at the last try, and when this request last failed
         while True:
-            successes = self._successes
             tries += 1
             self._open()
             result = await self._try(body, tries, ticket, expected)
             if isinstance(result, Reply):
                 return result
             # A rate limit that lets others through is slow, not hopeless: the count starts again, within reason.
-            moving = result.reason == "http_429" and self._successes > successes
+            moving = result.reason == "http_429" and self._successes > before
             attempt = 0 if moving and tries < 20 * self._max_attempts else attempt + 1
-            if result.reason in _GATEWAY and self._successes == answered and self._asking > 1:
+            if result.reason in _GATEWAY and self._successes == failed_at and self._asking > 1:
                 result.gone = True  # nobody is answered; one request alone may be one that its server breaks on
-            answered = self._successes
+            before = failed_at = self._successes
             self._give_up_if_hopeless(result, attempt, tries)
-            limit = min(_MAX_DELAY_S, _BASE_DELAY_S * 2 ** min(tries - 1, 10))
-            spread = min(limit, _BASE_DELAY_S) if result.retry_after_s else limit
-            await asyncio.sleep(result.retry_after_s + self._jitter.uniform(0, spread))
+            await asyncio.sleep(self._delay_s(result, attempt))
+
+    def _delay_s(self, failure: _Failure, attempt: int) -> float:
+        """Exponential backoff with full jitter, or what the server asked for and up to a tenth more.
+
+        A refusal that names no time waits longer, so that ``max_attempts`` outlast a limit per minute.
+        """
+        if failure.retry_after_s:
+            return failure.retry_after_s * self._jitter.uniform(1.0, 1.1)
+        delay = _BASE_DELAY_S * 2.0 ** max(0, min(attempt - 1, 10))
+        if failure.reason == "http_429":
+            return self._jitter.uniform(0.5, 1.0) * min(_MAX_DELAY_S, 4 * delay)
+        return self._jitter.uniform(0.0, min(_MAX_DELAY_S, delay))
 
     async def close(self) -> None:
         """Wait for the replies that are on their way, which are paid for; then close the connections."""
@@ -156,7 +162,7 @@ class OpenAI:
         slots = self._slots
         await slots.take(ticket)
         try:
-            await self._while_closed()
+            await self._throttle.wait()
             await self._pace.wait(expected)
             result = await self._post(body, tries)
             self._note(result)
@@ -166,19 +172,12 @@ class OpenAI:
         self._pace.correct(expected, usage.prompt_tokens + usage.completion_tokens if usage else 0)
         return result
 
-    async def _while_closed(self) -> None:
-        """Wait while the server takes nothing: all that it may have at once, and no fewer than 16, were refused."""
-        closed = max(self.concurrency, _FEWEST_REFUSALS)
-        while self._refusals_in_a_row >= closed and (left := self._closed_until - time.monotonic()) > 0:
-            await asyncio.sleep(left)
-
     def _note(self, result: Reply | _Failure) -> None:
         if isinstance(result, Reply):
             self._successes += 1
-            self._refusals_in_a_row = 0
+            self._throttle.replied()
         elif result.reason == "http_429":
-            self._refusals_in_a_row += 1
-            self._closed_until = time.monotonic() + max(result.retry_after_s, _BASE_DELAY_S)
+            self._throttle.refused(max(result.retry_after_s, _BASE_DELAY_S))
 
     async def _post(self, body: bytes, tries: int) -> Reply | _Failure:
         assert self._session is not None, "chat() opens it"

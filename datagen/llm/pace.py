@@ -1,4 +1,4 @@
-"""When a request may go: so many at once, the oldest first, and no faster than a provider's limits per minute."""
+"""When a request may go: so many at once, the oldest first, no faster than limits per minute or the server allow."""
 
 from __future__ import annotations
 
@@ -60,6 +60,69 @@ class Slots:
             heappop(self._waiting)[2].cancel()
         if self.taken:
             await self._empty
+
+
+_FEWEST_RESULTS = 16
+_TRIES_PER_REPLY = 1.5
+_FASTER = 1.25
+
+
+class Throttle:
+    """Slows down for a server that refuses (429) because of too many requests, not for one that refuses some by chance.
+
+    A steady share of refusals stays whatever the pace, so it is no reason to slow down: each request waits for itself.
+    But where more than half of the last results (a slot's worth, 16 at least) are refusals, tries are spaced evenly at
+    1.5 times the rate of replies, and by a quarter closer after each stretch with less; once none is refused, no more.
+    They are never further apart than ``concurrency`` in four times ``Retry-After``, so even a server that refuses most
+    by chance is not left idle. Where nothing but refusals came, all wait until the last of them said.
+    """
+
+    def __init__(self, concurrency: int) -> None:
+        self._concurrency = concurrency
+        self._stretch = max(concurrency, _FEWEST_RESULTS)
+        self._rate: float | None = None
+        self._next = self._since = self._closed_until = 0.0
+        self._replies = self._refusals = self._refusals_in_a_row = 0
+
+    async def wait(self) -> None:
+        """Sleep until another try may go."""
+        while self._refusals_in_a_row >= self._stretch and (left := self._closed_until - time.monotonic()) > 0:
+            await asyncio.sleep(left)
+        if self._rate is not None:
+            now = time.monotonic()
+            at = max(now, self._next)
+            self._next = at + 1 / self._rate
+            await asyncio.sleep(at - now)
+
+    def replied(self) -> None:
+        """Count a reply."""
+        self._refusals_in_a_row = 0
+        self._replies += 1
+        self._reckon(time.monotonic(), 0.0)
+
+    def refused(self, retry_after_s: float) -> None:
+        """Count a refusal."""
+        now = time.monotonic()
+        self._refusals_in_a_row += 1
+        self._closed_until = now + retry_after_s
+        self._refusals += 1
+        self._reckon(now, retry_after_s)
+
+    def _reckon(self, now: float, retry_after_s: float) -> None:
+        """At the end of a stretch: how fast tries may go in the next."""
+        results = self._replies + self._refusals
+        if results == 1:
+            self._since = now
+        if results < self._stretch:
+            return
+        if not self._replies:
+            self._rate = None  # closed
+        elif self._refusals > self._replies:
+            least = self._concurrency / (4 * max(retry_after_s, 1.0))
+            self._rate = max(least, _TRIES_PER_REPLY * self._replies / max(now - self._since, 0.001))
+        elif self._rate is not None:
+            self._rate = self._rate * _FASTER if self._refusals else None
+        self._replies = self._refusals = 0
 
 
 class Pace:

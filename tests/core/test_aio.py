@@ -39,9 +39,10 @@ async def test_nothing_in_gives_nothing() -> None:
 
 
 async def test_an_error_cancels_what_still_runs() -> None:
-    ended: list[int] = []
+    started, ended = [], []
 
     async def work(n: int) -> int:
+        started.append(n)
         try:
             if n == 0:
                 raise ValueError("first")
@@ -52,7 +53,50 @@ async def test_an_error_cancels_what_still_runs() -> None:
 
     with pytest.raises(ValueError, match="first"):
         _ = [n async for n in ordered_map(work, range(5), window=5)]
-    assert sorted(ended) == [0, 1, 2, 3, 4] or ended == [0]
+    assert 0 in started
+    assert sorted(ended) == started
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_an_error_of_the_items_comes_after_the_results_before_it() -> None:
+    def items() -> Iterator[int]:
+        yield 0
+        raise ValueError("torn")
+
+    async def work(n: int) -> int:
+        return n
+
+    results = ordered_map(work, items(), window=1)
+    assert await anext(results) == 0
+    with pytest.raises(ValueError, match="torn"):
+        await anext(results)
+
+
+async def test_items_that_need_not_wait_share_tasks() -> None:
+    tasks: set[asyncio.Task[int] | None] = set()
+
+    async def work(n: int) -> int:
+        tasks.add(asyncio.current_task())
+        return n
+
+    assert [n async for n in ordered_map(work, range(1000), window=100)] == list(range(1000))
+    assert len(tasks) <= 2 * 1000 / 100
+
+
+async def test_who_waits_holds_up_nobody() -> None:
+    under_way = 0
+    all_started = asyncio.Event()
+
+    async def work(n: int) -> int:
+        nonlocal under_way
+        under_way += 1
+        if under_way == 50:
+            all_started.set()
+        await all_started.wait()
+        return n
+
+    async with asyncio.timeout(10):
+        assert [n async for n in ordered_map(work, range(50), window=50)] == list(range(50))
 
 
 async def test_a_consumer_that_stops_early_leaves_nothing_running() -> None:

@@ -232,6 +232,24 @@ async def test_a_rate_limit_that_lets_others_through_uses_up_no_attempt(server: 
     assert limited.result().text == "answer to limited"
 
 
+async def test_what_gets_through_while_a_limited_request_waits_counts_too(server: FakeServer, backend: Open) -> None:
+    def asked() -> int:
+        return sum(body["messages"][0]["content"] == "limited" for body in server.bodies)
+
+    def plan(number: int) -> web.Response | None:
+        is_limited = server.bodies[number]["messages"][0]["content"] == "limited" and asked() <= 5
+        return refusal(429, Retry_After="0.3") if is_limited else None
+
+    server.plan = plan
+    llm = backend(max_attempts=3)
+    limited = asyncio.ensure_future(llm.chat(ask("limited"), Sampling()))
+    for refused in range(1, 6):
+        while asked() < refused and not limited.done():
+            await asyncio.sleep(0.002)
+        await llm.chat(ask(f"other {refused}"), Sampling())
+    assert (await limited).text == "answer to limited"
+
+
 async def test_no_more_requests_are_open_than_concurrency(server: FakeServer, backend: Open) -> None:
     server.latency_s = 0.05
     llm = backend(concurrency=3)
