@@ -95,12 +95,12 @@ def write_real_pipeline(folder: Path, server: Server, count: int) -> None:
     teacher = {"use": "openai", "base_url": server.url, "model": "m", "concurrency": 4}
     document = {
         "name": "toy",
-        "llms": {"teacher": teacher},
+        "llms": {"teacher": teacher, "judge": {**teacher, "model": "judge"}},
         "stages": {
             "seeds": {"use": "sources.jsonl", "path": "seeds/tasks.jsonl"},
             "tasks": {"use": "generators.self_instruct", "llm": "teacher", "count": count},
             "sized": {"use": "filters.length", "min_words": 3},
-            "graded": {"use": "filters.grade", "llm": "teacher", "min_score": 3},
+            "graded": {"use": "filters.grade", "llm": "judge", "min_score": 3},
         },
     }
     folder.mkdir(exist_ok=True)

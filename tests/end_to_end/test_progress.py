@@ -93,9 +93,11 @@ def test_what_failed_is_counted_by_its_reason(
     monkeypatch.setitem(progress._INTERVAL_S, "plain", 0.2)
     assert main(["run", "p.yaml"]) == 0
     lines = capsys.readouterr().err.splitlines()
-    assert all(re.match(r"  answers  \d+/60  ", line) for line in lines[1:-1])
-    assert re.search(r"failed: \d http_400  \d dropped$", lines[-2]), lines
-    assert lines[-1].startswith("✓ answers")
+    *shown, finished, diversity = lines[1:]
+    assert all(re.match(r"  answers  \d+/60  ", line) for line in shown)
+    assert re.search(r"failed: \d http_400  \d dropped$", shown[-1]), lines
+    assert finished.startswith("✓ answers")
+    assert "distinct-1" in diversity
 
 
 def test_the_json_log_is_json_and_nothing_else(
