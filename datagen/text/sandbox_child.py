@@ -1,6 +1,7 @@
 """Run as a program of its own: shuts itself in, then becomes the Python that runs the code (see ``sandbox.py``).
 
-Arguments: the working folder, CPU seconds, MiB of memory, 1 for namespaces or 0, then the command to become.
+Arguments: the working folder, CPU seconds, MiB of memory, a password, then the command to become. With an empty password
+it makes no namespaces; else a line of stderr that begins with it says that they are not permitted and nothing was run.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ _PRIVATE, _RECURSIVE, _READ_ONLY, _AT_FDCWD, _MOUNT_SETATTR = 1 << 18, 0x8000, 1
 _NOSUID, _NODEV, _NOEXEC = 2, 4, 8
 _PDEATHSIG, _NO_NEW_PRIVILEGES = 1, 38
 _PROCESSES, _SCRATCH_MIB, _USER = 64, 32, 1000
-NOT_SHUT_IN = 70
-"""The exit status where a namespace or a mount is not permitted: nothing was run."""
 
 
 class _MountAttributes(ctypes.Structure):
@@ -63,35 +62,33 @@ def _checked(result: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def _end_as(inside: int, cpu_s: int) -> None:
-    """Ends this process as that one ended."""
-    _, status, used = os.wait4(inside, 0)
-    if not os.WIFSIGNALED(status):
-        os._exit(os.waitstatus_to_exitcode(status))
-    number = os.WTERMSIG(status)
-    if number == signal.SIGKILL and used.ru_utime + used.ru_stime >= cpu_s:
-        number = signal.SIGXCPU  # the first process of a namespace does not die of this one, but a second later
-    os.kill(os.getpid(), number)
-    os._exit(128 + number)
+def _end_as(child: int, *, by_signal: bool) -> None:
+    """Ends this process as its child ended; the first process of a namespace dies of no signal, and says 128 more."""
+    number = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    number = 128 - number if number < 0 else number
+    if by_signal and number > 128:
+        os.kill(os.getpid(), number - 128)
+    os._exit(number)
 
 
-def main(work: str, cpu_s: str, memory_mib: str, shut_in: str, *command: str) -> None:
+def main(work: str, cpu_s: str, memory_mib: str, password: str, *command: str) -> None:
     """Never comes back."""
-    if shut_in == "1":
+    if password:
         try:
             libc = ctypes.CDLL(None, use_errno=True)
             _enter_namespaces(libc)
-            inside = os.fork()
-            if inside:
-                _end_as(inside, int(cpu_s))
+            if first := os.fork():
+                _end_as(first, by_signal=True)
             _checked(libc.prctl(_PDEATHSIG, signal.SIGKILL))
             _checked(libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0))
             _shut_files(libc, work.encode())
+            if second := os.fork():
+                _end_as(second, by_signal=False)
             resource.setrlimit(resource.RLIMIT_NPROC, (_PROCESSES, _PROCESSES))
         except (OSError, AttributeError) as error:
-            sys.stderr.write(f"{error}\n")
+            sys.stderr.write(f"{password} {error}\n")
             sys.stderr.flush()
-            os._exit(NOT_SHUT_IN)
+            os._exit(1)
     os.chdir(work)
     _limit(int(cpu_s), int(memory_mib))
     os.execv(command[0], command)  # the capabilities of the new user namespace end here
