@@ -1,7 +1,7 @@
 """Run as a program of its own: shuts itself in, then becomes the Python that runs the code (see ``sandbox.py``).
 
-Arguments: the working folder, CPU seconds, MiB of memory, a password, then the command to become. With an empty password
-it makes no namespaces; else a line of stderr that begins with it says that they are not permitted and nothing was run.
+Arguments: the working folder, CPU seconds, MiB of memory, a password, then the command to become. Without a password
+it makes no namespaces; else a line of stderr that begins with it says that they are forbidden and that nothing was run.
 """
 
 from __future__ import annotations
