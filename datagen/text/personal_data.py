@@ -35,14 +35,14 @@ _IPV6 = re.compile(r"(?<![\w:])(?=[0-9a-f]*:)[0-9a-f:]{6,39}(?![\w:])", re.I)
 _RESOLVERS = {"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "1.2.3.4"}
 _PHONE_LIKE = re.compile(r"\d(?:[ \t().+/·-]{0,3}\d){6}")
 _CALLED = re.compile(r"(?:tel|telephone|phone|call|fax|mobile|cell|whatsapp|sms|text)\b[^\n\d]{0,20}$", re.I)
-_MOST_TRIES = 1000  # numbers that are no phones before a text is given up: each costs about 1 ms
+_MOST_TRIES = 1000  # numbers that are no phones before a text is given up: each costs a millisecond
 _FICTION = re.compile(r"1?\d{3}55501\d\d")
 _STREET = (
     "Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Place|Pl|Terrace|Crescent|Highway|Hwy|Parkway"
     "|Square|Close"
 )
 _ADDRESS = re.compile(
-    rf"(?<![\w$€£.,-])\d{{1,5}}[A-Za-z]?,? (?:[NSEW]\.? )?(?!The |A )(?:(?:[A-Z][a-z'’]+|\d{{1,3}}(?:st|nd|rd|th)) ){{1,3}}"
+    rf"(?<![\w$€£.,-])\d{{1,5}}[A-Za-z]?,? (?:[NSEW]\.? )?(?!The |A |Supreme )(?:(?:[A-Z][a-z'’]+|\d{{1,3}}(?:st|nd|rd|th)) ){{1,3}}"
     rf"(?:{_STREET})\b\.?"
     r"|\b[A-ZÄÖÜ][a-zäöüß]+(?:straße|strasse|str\.|weg|gasse|allee) \d{1,4}[a-z]?\b"
     r"|(?<!\w)\d{1,4},? (?:rue|avenue|boulevard|place|impasse|chemin) (?:de |du |des |de la )?[A-ZÉ][\w'’-]+"
