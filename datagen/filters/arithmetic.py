@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from datagen.record import Record
+from datagen.stage import EachAlone
 from datagen.text.final_answer import final_answer, same_answer
 from datagen.text.sums import wrong_equations
 
 
-def arithmetic(records: Iterable[Record], *, equations: bool = True, reference: str | None = None) -> Iterator[Record]:
+def arithmetic(records: Iterable[Record], *, equations: bool = True, reference: str | None = None) -> EachAlone:
     """Rows whose first answer holds no wrong equation, and ends with what the label ``reference`` (if named) holds.
 
     Equations are reckoned in fractions, GSM8K's ``<<48/2=24>>`` as well; a result with decimals may be rounded or cut

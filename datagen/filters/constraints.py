@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from datagen.record import Record
+from datagen.stage import EachAlone
 from datagen.text.constraints import Strictness, follows, read_constraints
 
 
@@ -14,7 +15,7 @@ def constraints(
     ids: str = "instruction_id_list",
     arguments: str = "kwargs",
     strictness: Strictness = "strict",
-) -> Iterator[Record]:
+) -> EachAlone:
     """Rows whose first answer follows every instruction in the row's labels ``ids`` and ``arguments``, which are
     IFEval's own; a row without such labels has nothing to break and stays.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from datagen.errors import ConfigError
 from datagen.record import Record
+from datagen.stage import EachAlone
 from datagen.text.json_text import NotJSON, Where, json_of
 
 Problem = Callable[[Any], dict[str, Any] | None]
@@ -21,7 +22,7 @@ def check(arguments: dict[str, Any]) -> None:
 
 def json_valid(
     records: Iterable[Record], *, of: Where = "either", required: tuple[str, ...] = (), schema: Path | None = None
-) -> Iterator[Record]:
+) -> EachAlone:
     """Rows whose first answer is JSON by RFC 8259 with unique keys, has the keys ``required``, and fits ``schema``.
 
     ``of``: the whole ``answer``, its one ``fenced`` block, or ``either`` (the block where the answer does not begin

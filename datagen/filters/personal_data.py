@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from datagen.errors import ConfigError
 from datagen.record import Record
+from datagen.stage import EachAlone
 from datagen.text.masking import Action, judged
 from datagen.text.personal_data import Kind, finder
 
@@ -26,7 +27,7 @@ def personal_data(
     kinds: tuple[Kind, ...] = _USUAL,
     action: Action = "drop",
     regions: tuple[str, ...] = ("US",),
-) -> Iterator[Record]:
+) -> EachAlone:
     """Rows without personal data of ``kinds`` anywhere: prompt, answers, notes and labels.
 
     ``drop``: the reason is the first kind found; the evidence says what and where, and shows two characters of each

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from datagen.record import Record
+from datagen.stage import EachAlone
 from datagen.text.masking import Action, judged
 from datagen.text.secret_patterns import finder
 
@@ -15,7 +16,7 @@ def check(arguments: dict[str, Any]) -> None:
     finder()
 
 
-def secrets(records: Iterable[Record], *, action: Action = "drop") -> Iterator[Record]:
+def secrets(records: Iterable[Record], *, action: Action = "drop") -> EachAlone:
     """Rows without a secret anywhere: prompt, answers, notes and labels.
 
     ``drop``: the reason is the kind of the first one (``aws``, ``private_key``, ``basic_auth``, ``assigned``, ...); the

@@ -42,7 +42,8 @@ _STREET = (
     "|Square|Close"
 )
 _ADDRESS = re.compile(
-    rf"(?<![\w$€£.,-])\d{{1,5}}[A-Za-z]?,? (?:[NSEW]\.? )?(?!The |A |Supreme )(?:(?:[A-Z][a-z'’]+|\d{{1,3}}(?:st|nd|rd|th)) ){{1,3}}"
+    r"(?<![\w$€£.,-])\d{1,5}[A-Za-z]?,? (?:[NSEW]\.? )?(?!The |A |Supreme )"
+    rf"(?:(?:[A-Z][a-z'’]+|\d{{1,3}}(?:st|nd|rd|th)) ){{1,3}}"
     rf"(?:{_STREET})\b\.?"
     r"|\b[A-ZÄÖÜ][a-zäöüß]+(?:straße|strasse|str\.|weg|gasse|allee) \d{1,4}[a-z]?\b"
     r"|(?<!\w)\d{1,4},? (?:rue|avenue|boulevard|place|impasse|chemin) (?:de |du |des |de la )?[A-ZÉ][\w'’-]+"
