@@ -23,6 +23,7 @@ Kind = Literal["email", "iban", "credit_card", "ssn", "ip_address", "phone", "st
 KINDS: tuple[Kind, ...] = get_args(Kind)  # in this order: what one finds, the next ones do not see
 
 _EMAIL = re.compile(r"(?<![\w.+-])\w[\w.+-]{0,63}@(?:[^\W_][\w-]{0,62}\.){1,5}[^\W\d_]{2,24}(?![\w@-])")
+_USER_INFO = re.compile(r"://[^\s/@]*$")  # https://name:password@host
 _RESERVED = re.compile(r"(?:@|\.)(?:example\.(?:com|org|net|edu)|example|test|invalid|localhost|local)$", re.I)
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3})?(?!\w)")
 _CARD = re.compile(r"(?<![\w.-])[2-6]\d{3}(?:[ -]?\d){9,15}(?![\w-]|\.\d)")
@@ -76,7 +77,7 @@ def _finder(kind: Kind, regions: Sequence[str]) -> _Spans:
         return _phones(regions)
     numbers = functools.partial(_library, "stdnum")
     checks: dict[str, tuple[re.Pattern[str], Callable[[re.Match[str]], bool]]] = {
-        "email": (_EMAIL, lambda match: not (_RESERVED.search(match[0]) or match[0].startswith("git@"))),
+        "email": (_EMAIL, _is_mail),
         "iban": (_IBAN, lambda match: bool(numbers("iban").is_valid(match[0]))),
         "credit_card": (_CARD, lambda match: _is_card(match[0], numbers("luhn"))),
         "ssn": (_SSN, lambda match: bool(numbers("us.ssn").is_valid(match[0].replace(" ", "-")))),
@@ -96,6 +97,11 @@ def _finder(kind: Kind, regions: Sequence[str]) -> _Spans:
 
 def _spans(text: str, pattern: re.Pattern[str], is_one: Callable[[re.Match[str]], bool]) -> list[tuple[int, int]]:
     return [match.span() for match in pattern.finditer(text) if is_one(match)]
+
+
+def _is_mail(match: re.Match[str]) -> bool:
+    in_address = _USER_INFO.search(match.string, max(0, match.start() - 200), match.start())
+    return not (in_address or _RESERVED.search(match[0]) or match[0].startswith("git@"))
 
 
 def _is_card(text: str, luhn: Any) -> bool:

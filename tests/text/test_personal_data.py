@@ -96,6 +96,7 @@ NEGATIVE = [
     "ann@example.org or bob@mail.example",
     "me@localhost",
     "git@github.com:user/repo.git",
+    "https://bob:hunter22@host.net/x",
     "@app.route('/')",
     "a @ b.com",
     "@handle on twitter",
