@@ -33,9 +33,9 @@ def personal_data(
     ``drop``: the reason is the first kind found; the evidence says what and where, and shows two characters of each
     (the dropped row itself is kept whole, as every dropped row is: mind ``dropped.jsonl``). ``mask``: the row goes on
     as a child with ``<EMAIL>`` and so on in place of each, the original named as its parent (and kept whole in the run
-    folder of the stage before). ``regions``: countries
-    whose phone numbers are known without a country code. ``street_address`` must be asked for: it is a pattern alone.
-    Names of persons are not found (``datagen/text/personal_data.py``). Needs the extra ``checks``.
+    folder of the stage before). ``regions``: countries whose phone numbers are known without a country code.
+    ``street_address`` must be asked for: it is a pattern alone. Names of persons are not found
+    (``datagen/text/personal_data.py``). Needs the extra ``checks``.
     """
     check({"kinds": kinds, "regions": regions})
     find = finder(kinds, regions)

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
+from datagen.text.reckoning import Token, reckon
+
 _ANNOTATION = re.compile(r"<<([^<>\n]{1,200})>>")
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+", re.S)
 _SAME = str.maketrans(
@@ -66,7 +68,7 @@ _NO_UNITS = frozenset(
     ]
 )
 _MONEY, _CHANGED = frozenset("$€£¥"), frozenset(("cent", "percent"))
-_MOST_TOKENS, _MOST_DIGITS, _MOST_POWER = 80, 30, 64
+_MOST_TOKENS = 80
 
 
 class Equation(NamedTuple):
@@ -75,13 +77,6 @@ class Equation(NamedTuple):
     text: str
     value: str
     right: bool
-
-
-class _Token(NamedTuple):
-    kind: str
-    text: str
-    glued: bool
-    """No space stands before it."""
 
 
 class _Side(NamedTuple):
@@ -154,20 +149,20 @@ def _same_units(left: _Side, right: _Side) -> bool:
     return not right.units or bool(left.units & right.units)
 
 
-def _tokens(line: str) -> list[_Token]:
+def _tokens(line: str) -> list[Token]:
     """Without spaces; a stop, and a bracket that is not closed around a sum, is kept as ``stop``."""
     found, glued = [], False
     for match in _TOKEN.finditer(line):
         kind = str(match.lastgroup)
         if kind != "space":
-            found.append(_Token(kind, match[0], glued))
+            found.append(Token(kind, match[0], glued))
         glued = kind != "space"
     for at in _idle_brackets(found):
         found[at] = found[at]._replace(kind="stop")
     return found
 
 
-def _idle_brackets(tokens: list[_Token]) -> set[int]:
+def _idle_brackets(tokens: list[Token]) -> set[int]:
     opened: list[int] = []
     idle: set[int] = set()
     for at, token in enumerate(tokens):
@@ -186,23 +181,23 @@ def _idle_brackets(tokens: list[_Token]) -> set[int]:
     return idle | set(opened)
 
 
-def _runs(tokens: list[_Token]) -> Iterator[list[_Token]]:
+def _runs(tokens: list[Token]) -> Iterator[list[Token]]:
     """Stretches of what an equation is made of, with an equals sign in them; units are joined to their numbers.
 
     Where something that cannot be read touches a stretch, ``?`` stands at that end, so that the side there is not read.
     """
-    run: list[_Token] = []
+    run: list[Token] = []
     unreadable = False
     for at, token in enumerate(tokens):
         if _part_of_sum(tokens, at, run):
             if not run and unreadable:
-                run.append(_Token("other", "?", False))
-            run.append(token if token.kind != "word" or token.text not in "xX" else _Token("operator", "*", False))
+                run.append(Token("other", "?", False))
+            run.append(token if token.kind != "word" or token.text not in "xX" else Token("operator", "*", False))
             unreadable = False
             continue
         touches = token.kind == "other" or (token.kind == "word" and (token.glued or len(token.text) == 1))
         if run and (token.kind == "other" or (token.kind == "word" and touches)):
-            run.append(_Token("other", "?", False))
+            run.append(Token("other", "?", False))
         if any(one.kind == "equals" for one in run):
             yield run[:_MOST_TOKENS]
         unreadable = touches or (token.kind == "word" and _meets_sum(tokens, at))
@@ -211,7 +206,7 @@ def _runs(tokens: list[_Token]) -> Iterator[list[_Token]]:
         yield run[:_MOST_TOKENS]
 
 
-def _meets_sum(tokens: list[_Token], at: int) -> bool:
+def _meets_sum(tokens: list[Token], at: int) -> bool:
     """Whether a word belongs to the sum after it: a function, or a unit before an operator."""
     after = tokens[at + 1] if at + 1 < len(tokens) else None
     if after is None:
@@ -220,7 +215,7 @@ def _meets_sum(tokens: list[_Token], at: int) -> bool:
     return tokens[at].text.lower() in _FUNCTIONS or operates
 
 
-def _part_of_sum(tokens: list[_Token], at: int, run: list[_Token]) -> bool:
+def _part_of_sum(tokens: list[Token], at: int, run: list[Token]) -> bool:
     token = tokens[at]
     if token.kind in ("number", "operator", "equals", "bracket", "percent", "currency"):
         return True
@@ -231,7 +226,7 @@ def _part_of_sum(tokens: list[_Token], at: int, run: list[_Token]) -> bool:
     return len(token.text) > 1 and token.text.lower() not in _FUNCTIONS | _NO_UNITS
 
 
-def _side(tokens: list[_Token]) -> _Side | None:
+def _side(tokens: list[Token]) -> _Side | None:
     """What one side comes to; None where it is not a sum from end to end."""
     units = frozenset(_singular(token.text) for token in tokens if token.kind in ("word", "currency"))
     parts = [token for token in tokens if token.kind not in ("word", "currency")]
@@ -240,11 +235,8 @@ def _side(tokens: list[_Token]) -> _Side | None:
     if len(units - _MONEY) > 1 and any(token.text in "+-" for token in parts):
         return None  # 4 pounds - 6 ounces
     try:
-        reader = _Reader(parts)
-        value = reader.total()
+        value = reckon(parts)
     except (ValueError, ZeroDivisionError):
-        return None
-    if reader.left():
         return None
     percent = any(token.kind == "percent" for token in parts)
     if percent and any(token.text in "+-" for token in parts):
@@ -255,7 +247,7 @@ def _side(tokens: list[_Token]) -> _Side | None:
     return _Side(value, units, percent, plain, places > 0, unit)
 
 
-def _mixed(tokens: list[_Token]) -> bool:
+def _mixed(tokens: list[Token]) -> bool:
     """Whether a number follows a number or its unit, as in 5 feet 6 inches or 1 1/2."""
     kinds = [token.kind for token in tokens]
     return any(
@@ -270,74 +262,3 @@ def _singular(unit: str) -> str:
 
 def _shown(value: Fraction) -> str:
     return str(value.numerator) if value.denominator == 1 else f"{float(value):.6g}"
-
-
-class _Reader:
-    """Sums by recursive descent: ``^`` before ``* /`` before ``+ -``. Raises ``ValueError`` for what is no sum."""
-
-    def __init__(self, tokens: list[_Token]) -> None:
-        self._tokens = tokens
-        self._at = 0
-
-    def left(self) -> bool:
-        return self._at < len(self._tokens)
-
-    def total(self) -> Fraction:
-        value = self._product()
-        while (sign := self._take("+", "-")) is not None:
-            value = value + self._product() if sign == "+" else value - self._product()
-        return value
-
-    def _product(self) -> Fraction:
-        value, last = self._signed(), None
-        while True:
-            sign = self._take("*", "/")
-            if sign is None and not self._opens():
-                return value
-            if sign == "/" == last:
-                raise ValueError("a / b / c is written for a / (b / c) as well")
-            factor = self._signed() if sign else self._power()  # 2(3) is 2 * 3
-            value, last = (value / factor if sign == "/" else value * factor), sign
-            if max(value.numerator.bit_length(), value.denominator.bit_length()) > 4096:
-                raise ValueError("too large a number")
-
-    def _signed(self) -> Fraction:
-        before = self._tokens[self._at - 1].kind if self._at else ""
-        spaced = self._at + 1 < len(self._tokens) and not self._tokens[self._at + 1].glued
-        if before and spaced:
-            return self._power()  # 2x - 3: a minus with a space after it takes away
-        return -self._power() if self._take("-") else self._power()
-
-    def _power(self) -> Fraction:
-        base = self._single()
-        if self._take("^", "**") is None:
-            return base
-        exponent = self._signed()
-        if exponent.denominator != 1 or abs(exponent) > _MOST_POWER:
-            raise ValueError("no small whole power")
-        return Fraction(base ** int(exponent))
-
-    def _single(self) -> Fraction:
-        if self._take("("):
-            value = self.total()
-            if self._take(")") is None:
-                raise ValueError("a bracket is not closed")
-        else:
-            value = self._number()
-        return value / 100 if self._take("%") else value
-
-    def _number(self) -> Fraction:
-        token = self._tokens[self._at] if self.left() else None
-        if token is None or token.kind != "number" or len(token.text) > _MOST_DIGITS:
-            raise ValueError("no number")
-        self._at += 1
-        return Fraction(token.text.replace(",", ""))
-
-    def _opens(self) -> bool:
-        return self.left() and self._tokens[self._at].text == "(" and self._tokens[self._at].glued
-
-    def _take(self, *texts: str) -> str | None:
-        if self.left() and self._tokens[self._at].text in texts:
-            self._at += 1
-            return self._tokens[self._at - 1].text
-        return None
