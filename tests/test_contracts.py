@@ -145,6 +145,7 @@ MADE: dict[str, Callable[[], dict[str, Any]]] = {
     "filters.decontaminate_meaning": lambda: {"model": tiny_embedder()},
     "filters.select_diverse": lambda: {"model": tiny_embedder()},
     "filters.reward_score": lambda: {"model": tiny_rewarder()},
+    "filters.toxicity": lambda: {"model": tiny_rewarder()},
     "filters.classifier": lambda: {"labels": labelled_rows()},
 }
 

@@ -85,7 +85,7 @@ class LocalModel:
         rows = [[*span.context, *span.target] for span in spans]
         most = max(1, _MOST_LOGITS // self._model.config.get_text_config().vocab_size)
         with torch.inference_mode():
-            for batch in _batches(rows, min(most, _MOST_TOKENS)):
+            for batch in batches(rows, min(most, _MOST_TOKENS)):
                 ids, mask = self._padded([rows[at] for at in batch])
                 labels = torch.full_like(ids, -100)
                 for row, at in enumerate(batch):
@@ -112,7 +112,7 @@ class LocalModel:
 
         found = [0.0] * len(rows)
         with torch.inference_mode():
-            for batch in _batches(rows, _MOST_TOKENS):
+            for batch in batches(rows, _MOST_TOKENS):
                 ids, mask = self._padded([rows[at] for at in batch])
                 rewards = self._model(input_ids=ids, attention_mask=mask).logits.squeeze(-1).float().tolist()
                 for at, reward in zip(batch, rewards, strict=True):
@@ -121,10 +121,10 @@ class LocalModel:
 
     def _parts(self, record: Record) -> tuple[str, str] | None:
         """What stands before the answer, and the answer; None where the chat template refuses the record."""
-        answer = _well_formed(record.answer)
+        answer = well_formed(record.answer)
         if not self._is_chat:
             turns = "".join(f"{message.content}\n" for message in record.prompt)
-            return _well_formed(turns), answer
+            return well_formed(turns), answer
         text = self._rendered(record, _ANSWER)
         return None if text is None else (text.rpartition(_ANSWER)[0], answer)
 
@@ -134,7 +134,7 @@ class LocalModel:
         turns = [{"role": message.role, "content": message.content} for message in record.prompt]
         turns.append({"role": "assistant", "content": answer})
         try:
-            return _well_formed(self.tokenizer.apply_chat_template(turns, tokenize=False))
+            return well_formed(self.tokenizer.apply_chat_template(turns, tokenize=False))
         except (TemplateError, TypeError, ValueError, LookupError):
             return None
 
@@ -174,7 +174,7 @@ def say_truncated(stage: str, model: LocalModel) -> dict[str, int]:
     return {"truncated_rows": model.truncated, "max_tokens": model.limit}
 
 
-def _batches(rows: Sequence[list[int]], most_tokens: int) -> Iterator[list[int]]:
+def batches(rows: Sequence[list[int]], most_tokens: int) -> Iterator[list[int]]:
     """Indices of rows of similar length that are at most so many tokens together, padding counted."""
     batch: list[int] = []
     for at in sorted(range(len(rows)), key=lambda at: len(rows[at])):
@@ -186,6 +186,6 @@ def _batches(rows: Sequence[list[int]], most_tokens: int) -> Iterator[list[int]]
         yield batch
 
 
-def _well_formed(text: str) -> str:
+def well_formed(text: str) -> str:
     """The text with lone surrogates, which no tokenizer takes, replaced by U+FFFD."""
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
