@@ -35,6 +35,7 @@ HEAVY_AT_IMPORT = {
     "datagen.llm.token_sampling",
     "datagen.text.join_index",
     "datagen.text.join_kernel",
+    "datagen.text.ngram_kernel",
     "datagen.text.jaccard_numba",
     "datagen.text.rouge_numba",
     "datagen.text.overlap_numba",
