@@ -125,6 +125,17 @@ def _file_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     show.add_argument("run", nargs="?", default=None, help="a run's folder or name (default: the latest)")
     show.add_argument("--stage", help="show rows of this stage instead of the last one that made rows")
     show.add_argument("-n", type=int, default=5, metavar="N", help="rows to show (default 5)")
+    exporting = _command(commands, "export", "write a run's rows in another format, with a data card, or to the hub")
+    exporting.add_argument("run", help="a run's folder or name")
+    exporting.add_argument("stage", nargs="?", help="which stage's rows (default: the last that made any)")
+    exporting.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        help=".jsonl, .json, .parquet, .arrow, or a hub folder",
+    )
+    _export_options(exporting)
     _journal_commands(
         _command(commands, "journal", "what the journal holds and what it cost; search, export, prune it")
     )
@@ -174,12 +185,12 @@ def _one_stage_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
         metavar="'STAGE key=value ...'",
         help="a filter and its settings; repeatable",
     )
-    mixing = _command(commands, "mix", "mix files by share, count or temperature")
+    mixing = _command(commands, "mix", "mix files by share, count, temperature or preset")
     mixing.add_argument(
         "data", nargs="+", metavar="FILE[=SHARE] | key=value", help="files with shares, and settings such as size=1000"
     )
     mixing.add_argument("--plan", action="store_true", help="only show what each file would give, and its repeats")
-    mixing.add_argument("--tokenizer", metavar="MODEL", help="whose tokens --plan counts (default: it counts words)")
+    mixing.add_argument("--tokenizer", metavar="MODEL", help="whose tokens --plan counts (default: an estimate)")
     for name, verb in (
         ("generate", "generate rows from seed tasks"),
         ("train", "train on a file"),
@@ -201,14 +212,30 @@ def _one_stage_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
         )
         command.add_argument("--seed", type=int, default=0)
         if name not in ("train", "evaluate"):
+            _export_options(command)
             command.add_argument(
-                "--format",
-                default="records",
-                choices=("records", "messages", "alpaca", "preference"),
-                help="of the output (default records)",
+                "--licence", action="append", default=[], metavar="[FILE=]ID", help="of the files, for the data card"
             )
 
 
+def _export_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--format",
+        default="records",
+        choices=_FORMATS,
+        metavar="FORMAT",
+        help=f"of the output (default records): {', '.join(_FORMATS)}",
+    )
+    command.add_argument("--card", action="store_true", help="write a data card beside a file; a folder always has one")
+    command.add_argument(
+        "--push", default="", metavar="USER/NAME", help="upload the folder to the hub, private; the token is HF_TOKEN's"
+    )
+    command.add_argument("--public", action="store_true", help="with --push: for all to see")
+
+
+_TRL = ("text", "prompt", "prompt-text", "completion", "completion-text", "preference", "preference-text",
+        "preference-implicit", "preference-implicit-text", "unpaired", "unpaired-text")  # fmt: skip
+_FORMATS = ("records", "messages", "alpaca", "sharegpt", *(f"trl-{name}" for name in _TRL))
 _METHODS = {"generate": "self_instruct", "train": "sft", "evaluate": "exact_match"}
 
 

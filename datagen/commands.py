@@ -6,22 +6,22 @@ import argparse
 import os
 import shlex
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from datagen import config, runner
-from datagen.document import parse_overrides, parse_value
+from datagen.document import parse_overrides, parse_settings, parse_value
 from datagen.errors import ConfigError, StageError
 from datagen.pipeline import Pipeline
 from datagen.plugins import Stage, load_stage, nearest, stage_names
 from datagen.preview import preview as cut_down
 from datagen.progress import Progress
-from datagen.report.export import check as check_export
-from datagen.report.export import export
-from datagen.report.plan import print_plan
-from datagen.report.show import print_outcome, print_preview, print_run
+from datagen.report.plan import print_plan, print_preset
+from datagen.report.show import print_outcome, print_preview, print_run, read_run
 from datagen.report.trace import print_trace
 from datagen.report.why import print_why
+from datagen.store import DROPPED
 
 
 def run(options: argparse.Namespace) -> int:
@@ -43,6 +43,7 @@ def check(options: argparse.Namespace) -> int:
         inputs = ", ".join(map(str, node.inputs))
         state = "done before" if done[node.name] else "to do"
         print(f"{node.name:<16} {node.stage.name:<28} {'from ' + inputs if inputs else '':<28} {state}")
+        print_preset(node)
     print(f"{len(pipeline.nodes)} stages, all names, keys and files check out")
     return 0
 
@@ -79,6 +80,23 @@ def estimate(options: argparse.Namespace) -> int:
 def show(options: argparse.Namespace) -> int:
     """``datagen show``."""
     print_run(options.root, options.run, stage=options.stage, rows=options.n)
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """``datagen export``."""
+    from datagen.report.provenance import Provenance
+    from datagen.report.publish import check, publish
+
+    check(options)
+    outcome, _ = read_run(options.root, options.run)
+    there = [name for name, result in outcome.results.items() if result.shape != "job"]
+    stage = options.stage or (there[-1] if there else "")
+    if stage not in there:
+        raise ConfigError(f"{outcome.folder}: no finished stage {stage!r} with rows; there are: {', '.join(there)}")
+    made = partial(Provenance.saved, outcome.folder)
+    for line in list(publish(options, outcome, stage, made, ())):
+        print(line)
     return 0
 
 
@@ -144,7 +162,7 @@ def filter(options: argparse.Namespace) -> int:
         stage = load_stage(name)
         if stage.name.partition(".")[0] not in ("filters", stage.name):
             raise ConfigError(f"--use {name}: {stage.name} is no filter")
-        stages[_free(stages, stage.method)] = {"use": stage.name, **start, **parse_overrides(settings)}
+        stages[_free(stages, stage.method)] = {"use": stage.name, **start, **parse_settings(settings)}
         start = {}
     return _one_stage(options, stages)
 
@@ -157,13 +175,14 @@ def mix(options: argparse.Namespace) -> int:
     titles: dict[str, str] = {}
     allowed = load_stage("mixtures.blend").parameters
     for word in options.data:
-        if word.partition("=")[0] in allowed:
-            settings |= parse_overrides([word])
+        key, equals, value = word.partition("=")
+        if equals and key.partition(".")[0] in allowed and not Path(key).is_file():
+            _set(settings, key, parse_value(value, word))
             continue
         path, share = _path_and_share(word)
         if not Path(path).is_file():
             raise ConfigError(f"mix: no file {path!r}{nearest(path, allowed)}; settings: {', '.join(allowed)}")
-        name = _free(stages, "data_" + "".join(c if c.isalnum() else "_" for c in Path(path).stem))
+        name = _free(stages, _source_name(path))
         stages[name] = {"use": "sources.jsonl", "path": path}
         shares[name], titles[name] = share, path
     if not shares:
@@ -179,9 +198,28 @@ def mix(options: argparse.Namespace) -> int:
 
 def _inputs(shares: dict[str, float | None], settings: dict[str, Any]) -> Any:
     """Files with shares, 1 where none is given; or files alone where the settings say how much of each."""
-    if settings.keys() & {"counts", "temperature"} and not any(share is not None for share in shares.values()):
+    if settings.keys() & {"counts", "temperature", "rate_max", "preset"} and not any(
+        share is not None for share in shares.values()
+    ):
         return list(shares)
     return {name: 1.0 if share is None else share for name, share in shares.items()}
+
+
+def _set(settings: dict[str, Any], key: str, value: Any) -> None:
+    """``caps=5``, or ``caps.a.jsonl=5`` for one file, whose name may have dots in it."""
+    name, dot, file = key.partition(".")
+    if not dot:
+        settings[name] = value
+    elif isinstance(of_files := settings.setdefault(name, {}), dict):
+        of_files[file] = value
+    else:
+        raise ConfigError(f"mix: {key}: {name} is {of_files!r} already")
+
+
+def _source_name(path: str) -> str:
+    """A file's name, as it may stand for its rows in a mixture."""
+    name = "".join(c if c.isascii() and c.isalnum() else "_" for c in Path(path).name.partition(".")[0])
+    return name if name[:1].isalpha() and name != "mixture" else f"data_{name}"
 
 
 def _named(settings: dict[str, Any], titles: dict[str, str]) -> dict[str, Any]:
@@ -211,13 +249,16 @@ def evaluate(options: argparse.Namespace) -> int:
 def _with_data(options: argparse.Namespace) -> dict[str, Any]:
     stage = load_stage(options.stage)
     source = {"use": "sources.jsonl", "path": options.data}
-    return {"data": source, stage.method: {"use": stage.name, **parse_overrides(options.settings)}}
+    return {"data": source, stage.method: {"use": stage.name, **parse_settings(options.settings)}}
 
 
 def _one_stage(options: argparse.Namespace, stages: dict[str, Any]) -> int:
     """Run a pipeline that was typed rather than written, and put its result where the user wants it."""
     if options.output is not None and "format" in options:
-        check_export(options.output, options.format)
+        from datagen.report.publish import check as check_export
+
+        check_export(options)
+        _license(options.licence, stages)
     pipeline = config.build(_document(options, stages), where=f"datagen {options.handler}")
     outcome = runner.run(pipeline, root=options.root, progress=_progress(options))
     said = _written(options, pipeline, outcome)  # before anything is printed: `| head` ends the program
@@ -233,10 +274,25 @@ def _written(options: argparse.Namespace, pipeline: Pipeline, outcome: runner.Ou
         return []
     last = pipeline.nodes[-1]
     if last.stage.shape != "job":
-        return list(export(outcome, options.output, options.format))
+        from datagen.report.provenance import Provenance
+        from datagen.report.publish import publish
+
+        drops = [folder for folder in outcome.folders.values() if (folder / DROPPED).is_file()]
+        return list(publish(options, outcome, last.name, partial(Provenance.of, pipeline), drops))
     made = outcome.folders[last.name] / "model"
     shutil.copytree(made if made.is_dir() else outcome.folders[last.name], options.output, dirs_exist_ok=True)
     return [f"wrote {options.output}"]
+
+
+def _license(words: list[str], stages: dict[str, Any]) -> None:
+    """``cc-by-4.0`` for all files, ``a.jsonl=cc-by-4.0`` for one."""
+    for word in words:
+        file, _, licence = word.rpartition("=")
+        of = [stage for stage in stages.values() if "path" in stage and file in ("", stage["path"])]
+        if not of or not licence:
+            raise ConfigError(f"--licence {word}: takes a licence, or FILE=LICENCE for one of the files")
+        for stage in of:
+            stage["licence"] = licence
 
 
 def _document(options: argparse.Namespace, stages: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """A pipeline file, checked: every name, key and value, before any work.
 
 Top level: ``name``, ``seed``, ``budget``, ``llms``, ``stages``, ``tiny`` (settings that ``--tiny`` lays over the file:
-the shipped models and small sizes). A stage has ``use``, ``from``, ``on_failure`` and its
-function's own arguments; ``repeat: N`` with ``stages:`` unrolls a group into ``name@1..N``.
+the shipped models and small sizes). A stage has ``use``, ``from``, ``on_failure`` and its function's own arguments, a
+source also the ``licence`` of its data, which goes into data cards and changes no row; ``repeat: N`` with ``stages:``
+unrolls a group into ``name@1..N``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from datagen.references import References
 from datagen.repeat import Placed, unroll
 
 _TOP_KEYS = ("name", "seed", "budget", "llms", "stages")
+_STAGE_KEYS = ("use", "from", "on_failure", "licence")
 _NAME = re.compile(r"[A-Za-z][\w-]*(@\d+)?")
 
 
@@ -118,15 +120,17 @@ def _add(known: References, where: str, placed: Placed) -> None:
         stage = load_stage(raw["use"])
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
-    given = {str(key): value for key, value in raw.items() if key not in ("use", "from", "on_failure")}
+    given = {str(key): value for key, value in raw.items() if key not in _STAGE_KEYS}
+    _check_licence(where, stage, raw.get("licence"))
     inputs = _inputs(known, where, stage, raw.get("from"), given)
     arguments = _arguments(known, where, name, stage, given)
-    node = Node(name, stage, inputs, arguments, _on_failure(where, stage, raw.get("on_failure", "drop")))
-    _check_prompts(where, node, known.llms)
     try:
-        stage.check(node.arguments)
+        arguments = stage.expanded(arguments)
+        stage.check(arguments)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
+    node = Node(name, stage, inputs, arguments, _on_failure(where, stage, raw.get("on_failure", "drop")))
+    _check_prompts(where, node, known.llms)
     known.nodes[name] = node
 
 
@@ -140,6 +144,11 @@ def _on_failure(where: str, stage: Stage, given: Any) -> OnFailure:
         raise ConfigError(f"{where}: on_failure: {stage.name} makes new rows; a failed request has none to keep")
     chosen: OnFailure = given
     return chosen
+
+
+def _check_licence(where: str, stage: Stage, given: Any) -> None:
+    if given is not None and (stage.shape != "source" or not isinstance(given, str) or not given.strip()):
+        raise ConfigError(f"{where}: licence: names the licence of a source's data, such as cc-by-4.0; not {given!r}")
 
 
 def _inputs(known: References, where: str, stage: Stage, given: Any, arguments: dict[str, Any]) -> tuple[Input, ...]:

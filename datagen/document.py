@@ -42,9 +42,17 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(f"({_FLOAT.p
 def read(path: Path) -> Any:
     """The content of a YAML file. Raises ``ConfigError`` with the line."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return parse(path.read_text(encoding="utf-8"), path)
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not valid YAML: {_problem(error)}") from error
+
+
+def parse(text: str, where: object) -> Any:
+    """The content of a YAML text. Raises ``ConfigError`` with the line."""
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where}: not valid YAML: {_problem(error)}") from error
 
 
 def find(name: str) -> Path:
@@ -69,6 +77,14 @@ def parse_overrides(words: list[str]) -> dict[str, Any]:
     return parsed
 
 
+def parse_settings(words: list[str]) -> dict[str, Any]:
+    """``["args.learning_rate=5e-4"]`` as the settings of one stage, dotted keys nested. Raises ``ConfigError``."""
+    settings: dict[str, Any] = {}
+    for dotted, value in parse_overrides(words).items():
+        _set(settings, dotted, value, f"setting {dotted}")
+    return settings
+
+
 def parse_value(text: str, where: str) -> Any:
     """A value as the file would have it. Raises ``ConfigError``."""
     try:
@@ -79,17 +95,22 @@ def parse_value(text: str, where: str) -> Any:
 
 def override(document: dict[str, Any], dotted: str, value: Any, where: str) -> None:
     """Set one dotted key. Raises ``ConfigError`` for a stage or an LLM that is not there."""
-    *parents, last = dotted.split(".")
-    if dotted.partition(".")[0] == "tiny":
+    first, *rest = dotted.split(".")
+    if first == "tiny":
         raise ConfigError(f"{where}: override {dotted}: give the setting itself; it goes over the tiny: section")
-    target: Any = document
+    there = document.get(first, {})
+    if len(rest) > 1 and isinstance(there, dict) and rest[0] not in there:
+        known = ", ".join(map(str, there))
+        raise ConfigError(f"{where}: override {dotted}: no {f'{first}.{rest[0]}'!r}; there are: {known}")
+    _set(document, dotted, value, f"{where}: override {dotted}")
+
+
+def _set(target: dict[str, Any], dotted: str, value: Any, where: str) -> None:
+    *parents, last = dotted.split(".")
     for depth, parent in enumerate(parents):
-        path = ".".join(parents[: depth + 1])
-        if parent not in target and depth == 1:
-            raise ConfigError(f"{where}: override {dotted}: no {path!r}; there are: {', '.join(map(str, target))}")
         target = target.setdefault(parent, {})
         if not isinstance(target, dict):
-            raise ConfigError(f"{where}: override {dotted}: {path!r} is no mapping")
+            raise ConfigError(f"{where}: {'.'.join(parents[: depth + 1])!r} is no mapping")
     target[last] = value
 
 

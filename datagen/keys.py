@@ -9,6 +9,7 @@ import importlib.util
 import inspect
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,13 @@ class Keys:
             return self.of(node)
         folder = Path(models.resolve(name))
         return _folder_digest(folder) if folder.is_dir() else name
+
+
+def prompts_of(node: Node, llms: Mapping[str, Entry]) -> list[prompts.Prompt]:
+    """The prompt files that a stage could ask its LLMs with."""
+    named = [*node.given("prompt").values(), *node.stage.chosen_prompts(node.arguments)] if node.given("llm") else []
+    found = [one for name in named for pack in packs(node, llms) for one in prompts.read_with(name, pack)]
+    return [prompt for prompt in found if not prompt.skipped]
 
 
 def _code_digest(node: Node) -> str:

@@ -79,6 +79,15 @@ class Stage:
         if check is not None:
             check(arguments)
 
+    def expanded(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """With what a preset stands for: the function ``expanded(arguments)`` of the stage's file, if there is one.
+
+        Raises ``ConfigError``.
+        """
+        expand = getattr(sys.modules[self.function.__module__], "expanded", None)
+        found: dict[str, Any] = arguments if expand is None else expand(arguments)
+        return found
+
     def chosen_prompts(self, arguments: dict[str, Any]) -> list[str]:
         """Prompts beyond those that arguments name: ``chosen_prompts(arguments)`` of its file, if there is one."""
         chosen = getattr(sys.modules[self.function.__module__], "chosen_prompts", None)
@@ -108,6 +117,12 @@ class Stage:
         module = sys.modules[self.function.__module__]
         of_file = module.__name__.rpartition(".")[2] == self.method
         return (inspect.getdoc(module if of_file else self.function) or "").partition("\n")[0]
+
+    @property
+    def about(self) -> str:
+        """All that its file says about it: the docstrings of the module and of the function."""
+        module = sys.modules[self.function.__module__]
+        return f"{inspect.getdoc(module) or ''}\n{self.details}"
 
     @property
     def details(self) -> str:

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from datagen import assets
+from datagen.document import parse
 from datagen.errors import ConfigError
 from datagen.llm.base import Sampling
 from datagen.record import Message
@@ -52,6 +52,13 @@ class Prompt:
     sampling: Sampling = field(default_factory=Sampling)
     layout: str = ""
     grade: str = ""
+    paper: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where the file lies among the shipped ones; of any other, its name."""
+        shipped = assets.folder("prompts")
+        return str(self.path.relative_to(shipped)) if shipped in self.path.parents else self.path.name
 
     @property
     def skipped(self) -> bool:
@@ -100,9 +107,13 @@ def load(name: str, pack: str = "") -> Prompt:
 
 def digests(name: str, pack: str = "") -> list[str]:
     """The digests of all files that asking with this prompt reads. Raises ``ConfigError``."""
+    return [prompt.digest for prompt in read_with(name, pack)]
+
+
+def read_with(name: str, pack: str = "") -> list[Prompt]:
+    """All templates that asking with this prompt reads. Raises ``ConfigError``."""
     prompt = load(name, pack)
-    graded = [load(prompt.grade or "grade/accuracy", pack).digest] if prompt.layout == "pointwise" else []
-    return [prompt.digest, *graded]
+    return [prompt, *([load(prompt.grade or "grade/accuracy", pack)] if prompt.layout == "pointwise" else [])]
 
 
 @functools.lru_cache(maxsize=256)
@@ -139,7 +150,7 @@ def _split_front_matter(path: Path, text: str) -> tuple[dict[str, Any], str]:
     if not match:
         return {}, text
     try:
-        front = yaml.safe_load(match.group(1)) or {}
+        front = parse(match.group(1), f"prompt {path}: front matter") or {}
         if not isinstance(front, dict):
             raise ConfigError(f"prompt {path}: front matter: needs a mapping of keys")
         if unknown := set(front) - _FRONT_KEYS:
@@ -147,6 +158,8 @@ def _split_front_matter(path: Path, text: str) -> tuple[dict[str, Any], str]:
             raise ConfigError(f"prompt {path}: unknown key {key!r}; allowed: {', '.join(sorted(_FRONT_KEYS))}")
         if "sampling" in front:
             front["sampling"] = msgspec.convert(front["sampling"], Sampling)
-    except (yaml.YAMLError, msgspec.ValidationError) as error:
+    except msgspec.ValidationError as error:
         raise ConfigError(f"prompt {path}: front matter: {' '.join(str(error).split())}") from error
-    return {key: front[key] for key in ("parser", "sampling", "layout", "grade") if key in front}, text[match.end() :]
+    return {key: front[key] for key in ("parser", "sampling", "layout", "grade", "paper") if key in front}, text[
+        match.end() :
+    ]

@@ -23,6 +23,7 @@ from datagen.errors import DatagenError, LLMError, StageError
 from datagen.failures import settled
 from datagen.feed import Chain, Input, Taken
 from datagen.finishing import blank, count, finish, interruptible
+from datagen.keys import prompts_of
 from datagen.llm import trail
 from datagen.llm.client import LLM
 from datagen.memory import forget_peak, peak_mb, seldom_searched
@@ -109,6 +110,7 @@ class _Run:
             self.progress.skipped(result)
             return result
         result = blank(node)
+        result.prompts = {one.place: one.digest for one in prompts_of(node, self.store.pipeline.llms)}
         started = time.monotonic()
         forget_peak()
         taken = Taken()

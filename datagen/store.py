@@ -64,6 +64,8 @@ class Result:
     seconds: float = 0.0
     peak_memory_mb: int = 0
     finished: str = ""
+    prompts: dict[str, str] = field(default_factory=dict)
+    """The prompt files that it could ask with, by their place in their pack, and the digest of each."""
     diversity: Diversity | None = None
     """Of what a generation stage kept."""
     metrics: dict[str, Any] = field(default_factory=dict)

@@ -12,7 +12,21 @@ import datagen
 
 ROOT = Path(datagen.__file__).parent
 STAGES = ("sources", "generators", "filters", "mixtures", "training", "evaluation")
-BASE = ("record", "errors", "rng", "stage", "findings", "aio", "aside", "assets", "prompts", "zstd", "text", "llm")
+BASE = (
+    "record",
+    "errors",
+    "document",
+    "rng",
+    "stage",
+    "findings",
+    "aio",
+    "aside",
+    "assets",
+    "prompts",
+    "zstd",
+    "text",
+    "llm",
+)
 HEAVY = {
     "torch",
     "trl",

@@ -9,6 +9,7 @@ from typing import Any
 
 from datagen.errors import ConfigError
 from datagen.record import Record
+from datagen.text.jaccard import PythonIndex, jaccard_pool
 from datagen.text.rouge import NoveltyPool
 from datagen.text.words import Scope, normal, scoped, words
 
@@ -22,6 +23,8 @@ def check(arguments: dict[str, Any]) -> None:
         raise ConfigError(f"split: test: {test} is neither a share below 1 nor a number of rows")
     if threshold is not None:
         NoveltyPool(threshold)
+    if (jaccard := arguments["jaccard"]) is not None:
+        jaccard_pool(jaccard, "word", arguments["ngram"], "portable")
 
 
 def split(
@@ -30,23 +33,27 @@ def split(
     test: float = 0.1,
     rng: random.Random,
     threshold: float | None = 0.7,
+    jaccard: float | None = None,
+    ngram: int = 5,
     scope: Scope = "instruction",
     together: str | None = None,
 ) -> Iterator[Record]:
     """Every record, in order, with the label ``split``: ``train`` or ``test``. Holds all of them.
 
     ``test`` is a share below 1, or a number of rows. Rows with the same normalised text, or ROUGE-L F of at least
-    ``threshold`` over words of any script (None: not looked at), or the same value of the label ``together`` (a
+    ``threshold`` over words of any script (None: not looked at), or ``jaccard`` of their word n-grams of length
+    ``ngram`` (which sees moved paragraphs that ROUGE-L does not), or the same value of the label ``together`` (a
     document, a seed task), are chained into clusters, and a cluster stays whole; so the test part may come out smaller
     than asked, which the log then says.
     """
-    check({"test": test, "threshold": threshold})
+    check({"test": test, "threshold": threshold, "jaccard": jaccard, "ngram": ngram})
     held = list(records)
     wanted = round(test * len(held)) if test < 1 else min(int(test), len(held))
     groups = [record.labels.get(together) for record in held] if together else []
     if together and held and all(group is None for group in groups):
         raise ConfigError(f"split: together: no row has the label {together!r}")
-    clusters = clustered([scoped(record, scope) for record in held], threshold, groups)
+    texts = [scoped(record, scope) for record in held]
+    clusters = clustered(texts, threshold, groups, PythonIndex(jaccard, "word", ngram) if jaccard else None)
     rng.shuffle(clusters)
     chosen: set[int] = set()
     for cluster in clusters:
@@ -61,10 +68,12 @@ def split(
         yield record.labelled(split="test" if at in chosen else "train")
 
 
-def clustered(texts: Sequence[str], threshold: float | None, groups: Sequence[Any] = ()) -> list[list[int]]:
+def clustered(
+    texts: Sequence[str], threshold: float | None, groups: Sequence[Any] = (), index: PythonIndex | None = None
+) -> list[list[int]]:
     """Indices of texts that are near-duplicates of each other, directly or by way of others, in order of appearance.
 
-    Texts of one group (None: of none) count as near-duplicates.
+    Texts of one group (None: of none), and those that ``index`` finds similar, count as near-duplicates.
     """
     parent = list(range(len(texts)))
 
@@ -86,6 +95,9 @@ def clustered(texts: Sequence[str], threshold: float | None, groups: Sequence[An
                 parent[root(owners[near])] = root(at)
             pool.add(tokens)
             owners.append(at)
+    for at, similar in enumerate(index.link(texts) if index else ()):
+        for near in similar:
+            parent[root(near)] = root(at)
     leaders: dict[str, int] = {}
     for at, group in enumerate(groups):
         if group is not None:

@@ -1,100 +1,122 @@
-"""A run's last rows as one file, in the format that the next tool reads."""
+"""A stage's rows in the shape that the next tool reads, where the user wants them; what a shape cannot hold is said."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
 from datagen.errors import ConfigError
 from datagen.record import Record, encode, read_records
-from datagen.runner import Outcome
+from datagen.report.containers import check as check_place
+from datagen.report.containers import container, write
 from datagen.store import DROPPED, ROWS
-from datagen.text.formats import FORMATS
-
-SHAPES = ("records", "messages", "alpaca", "preference")
+from datagen.text.shapes import SHAPES, Row, lost
 
 
-def export(outcome: Outcome, output: Path, shape: str) -> Iterator[str]:
-    """Write the kept rows of the last stage to ``output`` and all dropped ones beside it; yields lines to print.
+@dataclass
+class Exported:
+    """What became of the rows: by split, by what they lost (and of how many), and by why they have no such row."""
 
-    Raises ``ConfigError`` for a suffix or a shape that cannot be written.
-    """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    last = list(outcome.folders.values())[-1]
-    if output.suffix == ".jsonl" and shape == "records":
-        kept = _joined(output, [last / ROWS])  # the very lines, as they were written
-    else:
-        kept = write(output, read_records(last / ROWS), shape)
-    yield f"wrote {kept:,} rows to {output} ({shape})"
-    drops = [folder / DROPPED for folder in outcome.folders.values() if (folder / DROPPED).is_file()]
-    beside = output.with_name(f"{output.name.removesuffix(output.suffix)}.dropped.jsonl")
-    if dropped := _joined(beside, drops):
-        yield f"wrote {dropped:,} dropped rows, with reasons, to {beside}"
-    else:
-        beside.unlink()
+    output: Path
+    shape: str
+    splits: Counter[str] = field(default_factory=Counter)
+    read: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    dropped: int = 0
+    """Rows in the file beside it: those that the stages dropped, and the refused ones."""
+    example: Row | None = None
 
 
-def write(path: Path, records: Iterable[Record], shape: str) -> int:
-    """Write records in a shape to .jsonl, .json or .parquet (the last two hold all rows); returns their number."""
-    check(path, shape)
-    if path.suffix == ".jsonl" and shape == "records":
-        return _lines(path, map(encode, records))
-    rows = _rows(path, records, shape)
-    if path.suffix == ".jsonl":
-        return _lines(path, map(orjson.dumps, rows))
-    held = list(rows)
-    if path.suffix == ".json":
-        path.write_bytes(orjson.dumps(held, option=orjson.OPT_INDENT_2) + b"\n")
-    else:
-        _parquet(path, held)
-    return len(held)
-
-
-def check(path: Path, shape: str) -> None:
-    """Raises ``ConfigError`` for a suffix or a shape that cannot be written."""
-    if path.suffix not in (".jsonl", ".json", ".parquet"):
-        raise ConfigError(f"{path}: must end in .jsonl, .json or .parquet")
+def check(output: Path, shape: str) -> None:
+    """Raises ``ConfigError`` for a place or a shape that cannot be written."""
+    check_place(output)
     if shape not in SHAPES:
-        raise ConfigError(f"{path}: no format {shape!r} to write; allowed: {', '.join(SHAPES)}")
+        raise ConfigError(f"{output}: no format {shape!r} to write; allowed: {', '.join(SHAPES)}")
 
 
-def _rows(path: Path, records: Iterable[Record], shape: str) -> Iterator[dict[str, Any]]:
-    as_row: Callable[[Record], dict[str, Any]] | None = FORMATS[shape].write  # type: ignore[index]
-    assert as_row is not None, f"{shape} can be written"
+def export(output: Path, shape: str, rows: Path, drops: Iterable[Path] = ()) -> Exported:
+    """Write the rows of the stage folder ``rows`` to ``output``, and those dropped in ``drops`` beside it.
+
+    A row that the shape has no place for is dropped (``export:why``). Raises ``ConfigError`` where none is left.
+    """
+    check(output, shape)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    found = Exported(output, shape)
+    beside = dropped_beside(output)
+    with beside.open("wb") as file:
+        if container(output) == "lines" and shape == "records":
+            found.read = found.splits["train"] = _joined(output, rows / ROWS)  # the very lines, as they were written
+        else:
+            converted = _converted(read_records(rows / ROWS), found, file)
+            found.splits = write(output, converted, SHAPES[shape].columns)
+    if found.refused and not found.splits:
+        if output.is_file():
+            output.unlink()
+        raise ConfigError(f"{output}: no row fits {shape}: {counted(found.refused)}; see {beside}")
+    found.dropped = found.refused.total() + sum(_joined(beside, folder / DROPPED, "ab") for folder in drops)
+    if not found.dropped:
+        beside.unlink()
+    return found
+
+
+def dropped_beside(output: Path) -> Path:
+    """Where the dropped rows of an export go."""
+    return output.with_name(f"{output.name.removesuffix(output.suffix)}.dropped.jsonl")
+
+
+def said(found: Exported) -> Iterator[str]:
+    """What to tell the user about an export."""
+    splits = ", ".join(f"{name} {count:,}" for name, count in found.splits.items())
+    parts = f": {splits}" if len(found.splits) > 1 else ""
+    yield f"wrote {found.splits.total():,} rows to {found.output} ({found.shape}{parts})"
+    if found.lost:
+        yield f"not held by {found.shape}: {losses(found)}; --format records holds all"
+    if found.refused:
+        yield f"{found.refused.total():,} rows fit no {found.shape}: {counted(found.refused)}"
+    if found.dropped:
+        yield f"wrote {found.dropped:,} dropped rows, with reasons, to {dropped_beside(found.output)}"
+
+
+def losses(found: Exported) -> str:
+    """What the shape could not hold, and of how many rows."""
+    return ", ".join(f"{what} ({count:,} rows)" for what, count in found.lost.most_common())
+
+
+def counted(counts: Counter[str]) -> str:
+    """Names with their counts in one line."""
+    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.most_common())
+
+
+def _converted(records: Iterable[Record], found: Exported, refused: IO[bytes]) -> Iterator[tuple[str, Row]]:
+    parts = container(found.output) in ("folder", "disk")
+    native = found.shape == "records" and container(found.output) == "array"
     for record in records:
-        if shape == "preference" and len(record.answers) < 2:
-            raise ConfigError(f"{path}: preference rows need two answers; {record.id} has {len(record.answers)}")
-        yield as_row(record)
+        found.read += 1
+        rows: list[Any] | str = [orjson.loads(encode(record))] if native else SHAPES[found.shape].rows(record)
+        if isinstance(rows, str):
+            found.refused[rows] += 1
+            refused.write(encode(record.drop(f"export:{rows}", shape=found.shape)) + b"\n")
+            continue
+        found.lost.update(lost(record, found.shape))
+        found.example = found.example or rows[0]
+        split = record.labels.get("split") if parts else None
+        for row in rows:
+            yield split if isinstance(split, str) else "train", row
 
 
-def _joined(path: Path, parts: Iterable[Path]) -> int:
-    """Files of lines one after the other; gives back how many lines there are."""
+def _joined(path: Path, lines: Path, mode: str = "wb") -> int:
+    """A file of lines written to, or put behind, another; gives back how many lines it has."""
     count = 0
-    with path.open("wb") as file:
-        for part in parts:
-            with part.open("rb") as lines:
-                while block := lines.read(2**20):
+    with path.open(mode) as file:
+        if lines.is_file():
+            with lines.open("rb") as source:
+                while block := source.read(2**20):
                     file.write(block)
                     count += block.count(b"\n")
     return count
-
-
-def _lines(path: Path, lines: Iterable[bytes]) -> int:
-    count = 0
-    with path.open("wb") as file:
-        for line in lines:
-            file.write(line + b"\n")
-            count += 1
-    return count
-
-
-def _parquet(path: Path, rows: list[dict[str, Any]]) -> None:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ConfigError(f"{path}: Parquet needs pyarrow; install it with: pip install 'datagen[parquet]'") from error
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)

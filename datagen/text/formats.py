@@ -1,4 +1,4 @@
-"""Rows of the field's file formats as records, and back. Pure: one row in, its records out, or a ``ValueError``.
+"""Rows of the field's file formats as records. Pure: one row in, its records out, or a ``ValueError``.
 
 A format takes the columns it knows; what else a row has is kept in the record's labels.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Literal
 
 import msgspec
+import orjson
 
 from datagen.record import Answer, Message, Record
 
@@ -18,19 +20,18 @@ FormatName = Literal["records", "alpaca", "messages", "self_instruct", "preferen
 
 _ROLES = {"human": "user", "prompter": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}
 _ROLES |= {role: role for role in ("system", "user", "assistant")}
-_PROMPTS = ("prompt", "instruction", "question", "query", "input")
+_PROMPTS = ("prompt", "instruction", "question", "query", "input", "text")
 _ALPACA = frozenset(("instruction", "input", "output"))
 _ANSWERS = ("answer", "output", "response", "completion", "target")
 
 
 @dataclass(frozen=True)
 class Format:
-    """``fits`` tells from a row's keys, ``read`` gives the row's records, ``write`` a record's row, if it can."""
+    """``fits`` tells from a row's keys, ``read`` gives the row's records."""
 
     columns: str
     fits: Callable[[Row], bool]
     read: Callable[[Row], list[Record]]
-    write: Callable[[Record], dict[str, Any]] | None = None
 
 
 def detect(row: Row) -> FormatName | None:
@@ -51,25 +52,17 @@ def checked(record: Record) -> Record:
 
 
 def _read_record(row: Row) -> list[Record]:
+    if isinstance(row.get("labels"), str):  # Parquet: see datagen.text.shapes
+        answers = [{**one, "scores": orjson.loads(one["scores"]), "notes": orjson.loads(one["notes"])}
+                   for one in row["answers"]]  # fmt: skip
+        row = {**row, "answers": answers, "labels": orjson.loads(row["labels"])}
     return [checked(msgspec.convert(row, Record))]
-
-
-def _write_record(record: Record) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": record.id, **msgspec.to_builtins(record)}
-    return row
 
 
 def _read_alpaca(row: Row) -> list[Record]:
     instruction, input = _text(row, "instruction"), _text(row, "input", "")
     labels = {**_rest(row, _ALPACA), "instruction": instruction, "input": input}
     return [_record(joined(instruction, input), _answers(row.get("output")), labels)]
-
-
-def _write_alpaca(record: Record) -> dict[str, Any]:
-    instruction, input = record.labels.get("instruction", record.instruction), record.labels.get("input", "")
-    if joined(instruction, input) != record.instruction:  # an evolved or translated prompt outgrew its labels
-        instruction, input = record.instruction, ""
-    return {"instruction": instruction, "input": input, "output": record.answer}
 
 
 def _read_self_instruct(row: Row) -> list[Record]:
@@ -95,11 +88,6 @@ def _read_messages(row: Row) -> list[Record]:
     return [_record(turns[:-1] if answers else turns, answers, _rest(row, {column, "system"}))]
 
 
-def _write_messages(record: Record) -> dict[str, Any]:
-    turns = [*record.prompt, *(Message("assistant", answer.content) for answer in record.answers[:1])]
-    return {"messages": [{"role": turn.role, "content": turn.content} for turn in turns]}
-
-
 def _read_preference(row: Row) -> list[Record]:
     chosen, rejected = row["chosen"], row["rejected"]
     if isinstance(chosen, list) and isinstance(rejected, list):
@@ -109,14 +97,19 @@ def _read_preference(row: Row) -> list[Record]:
         prompt = row.get("prompt", chosen[:-1])
         chosen, rejected = chosen[-1].content, rejected[-1].content
     else:
-        prompt, chosen, rejected = row["prompt"], _text(row, "chosen"), _text(row, "rejected")
+        chosen, rejected = _text(row, "chosen"), _text(row, "rejected")
+        prompt = row["prompt"] if "prompt" in row else _shared_start(chosen, rejected)
+        if "prompt" not in row:  # TRL's implicit prompt: what both begin with
+            chosen, rejected = chosen[len(prompt) :], rejected[len(prompt) :]
+        if not prompt:
+            raise KeyError("prompt")
     turns = prompt if isinstance(prompt, str | tuple) else _messages(prompt)
     return [_record(turns, (chosen, rejected), _rest(row, {"prompt", "chosen", "rejected"}))]
 
 
-def _write_preference(record: Record) -> dict[str, Any]:
-    chosen, rejected = record.answers[:2]
-    return {"prompt": record.instruction, "chosen": chosen.content, "rejected": rejected.content}
+def _shared_start(one: str, other: str) -> str:
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return "".join(character for character, _ in same)
 
 
 def _read_plain(row: Row) -> list[Record]:
@@ -125,10 +118,6 @@ def _read_plain(row: Row) -> list[Record]:
     prompt = row[prompt_key]
     turns = _messages(prompt) if isinstance(prompt, list) else _text(row, prompt_key)
     return [_record(turns, _answers(row.get(answer_key)), _rest(row, {prompt_key, answer_key}))]
-
-
-def _write_plain(record: Record) -> dict[str, Any]:
-    return {"prompt": record.instruction, "answer": record.answer}
 
 
 def _record(prompt: str | Iterable[Message], answers: Iterable[str], labels: dict[str, Any]) -> Record:
@@ -158,6 +147,8 @@ def _answers(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
     values = value if isinstance(value, list) else [] if value is None else [value]
+    if len(values) == 1 and isinstance(values[0], dict):  # TRL's conversational completion
+        return tuple(turn.content for turn in _messages(values))
     if not all(isinstance(answer, str) for answer in values):
         raise ValueError("an answer is not a text")
     return tuple(values)
@@ -187,21 +178,18 @@ FORMATS: dict[FormatName, Format] = {
         "prompt (a list of messages), answers, ...",
         lambda row: isinstance(row.get("prompt"), list) and ("answers" in row or "id" in row) and "chosen" not in row,
         _read_record,
-        _write_record,
     ),
     "self_instruct": Format("instruction, instances", _has("instruction", "instances"), _read_self_instruct),
-    "alpaca": Format("instruction, input, output", _has("instruction", "input"), _read_alpaca, _write_alpaca),
+    "alpaca": Format("instruction, input, output", _has("instruction", "input"), _read_alpaca),
     "messages": Format(
         "messages or conversations",
         lambda row: "messages" in row or "conversations" in row,
         _read_messages,
-        _write_messages,
     ),
-    "preference": Format("prompt, chosen, rejected", _has("chosen", "rejected"), _read_preference, _write_preference),
+    "preference": Format("prompt, chosen, rejected", _has("chosen", "rejected"), _read_preference),
     "plain": Format(
         f"one of {', '.join(_PROMPTS)} and one of {', '.join(_ANSWERS)}",
         lambda row: any(key in row for key in _PROMPTS),
         _read_plain,
-        _write_plain,
     ),
 }

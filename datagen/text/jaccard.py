@@ -65,6 +65,15 @@ class PythonIndex:
             verdicts.append(near)
         return verdicts
 
+    def link(self, texts: Sequence[str]) -> list[list[int]]:
+        """For each in turn the indices of all similar ones before it; every text is added."""
+        found = []
+        for text in texts:
+            ids = self._numbered(text)
+            found.append(sorted(row for row, _ in self._near(ids)))
+            self._add(ids)
+        return found
+
     def _add(self, ids: set[int]) -> None:
         for element in self._prefix(ids):
             self._postings.setdefault(element, []).append(len(self._rows))

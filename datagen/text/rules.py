@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from datagen.document import parse
 from datagen.errors import ConfigError
 from datagen.record import Record
 from datagen.text.keyword_search import pattern, searcher
@@ -195,12 +196,9 @@ Rule = Length | Keywords | Repetition | Form
 
 def read_rules(text: str, where: object) -> tuple[Rule, ...]:
     """The rules of a YAML file: a list under ``rules``. Raises ``ConfigError``."""
-    import yaml
-
     try:
-        document = yaml.safe_load(text)
-        return msgspec.convert(document, _RuleFile).rules
-    except (yaml.YAMLError, msgspec.ValidationError) as error:
+        return msgspec.convert(parse(text, where), _RuleFile).rules
+    except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {' '.join(str(error).split())}") from error
 
 

@@ -154,7 +154,7 @@ def test_mix_takes_files_with_shares_and_settings(data: str) -> None:
     Path("b.jsonl").write_bytes(b"".join(encode(instruction(f"b {n}", "x")) + b"\n" for n in range(10)))
     assert main(["mix", f"{data}=0.25", "b.jsonl=0.75", "size=8", "-o", "mixed.jsonl", "-q"]) == 0
     sources = [record.labels["mixture"] for record in rows("mixed.jsonl")]
-    assert (sources.count("data_data"), sources.count("data_b")) == (2, 6)
+    assert (sources.count("data"), sources.count("b")) == (2, 6)
 
 
 def test_generate_asks_an_llm_that_is_given_on_the_command_line(data: str) -> None:
@@ -254,9 +254,10 @@ def test_what_is_written_in_any_format_can_be_read_again(suffix: str, shape: str
     assert [(r.instruction, r.answer) for r in again] == [(r.instruction, r.answer) for r in datagen.read(data)]
 
 
-def test_preference_rows_need_two_answers(data: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["filter", data, "--use", "length", "-o", "x.jsonl", "--format", "preference", "-q"]) == 2
-    assert "preference rows need two answers" in error_line(capsys)
+def test_dotted_settings_reach_the_stage(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "sft", data, "base=tiny-base", "args.learning_rate=5e-4", "args.learning_rat=1", "-o", "m", "-q"]
+    assert main(words) == 2
+    assert "args: unknown field 'learning_rat'" in error_line(capsys)
 
 
 def test_filter_takes_several_files_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,3 +85,11 @@ def test_overrides_change_a_copy() -> None:
 def test_an_override_of_what_is_not_there_is_an_error(dotted: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         document.overridden({"seed": 1, "stages": {"a": {"use": "x"}}}, {dotted: 1}, "f")
+
+
+def test_dotted_settings_of_one_stage_are_nested_and_numbers_are_numbers() -> None:
+    words = ["base=x", "args.learning_rate=5e-4", "args.model.dtype=bfloat16"]
+    settings = {"base": "x", "args": {"learning_rate": 5e-4, "model": {"dtype": "bfloat16"}}}
+    assert document.parse_settings(words) == settings
+    with pytest.raises(ConfigError, match=r"setting base\.x: 'base' is no mapping"):
+        document.parse_settings(["base=x", "base.x=1"])

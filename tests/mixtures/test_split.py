@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -8,6 +9,7 @@ from datagen.errors import ConfigError
 from datagen.mixtures.split import clustered, split
 from datagen.plugins import load_stage
 from datagen.record import instruction
+from datagen.text.jaccard import PythonIndex
 
 TEXTS = [f"{a} {b} {c} {d}" for a in "abcd" for b in "efgh" for c in "ijkl" for d in "mnop"]
 
@@ -42,6 +44,38 @@ def test_near_duplicates_in_other_scripts_stay_together_too() -> None:
     assert clustered(["写一首关于春天的诗", "写一首关于春天的歌", "解释一下光合作用"], 0.7) == [[0, 1], [2]]
 
 
+def test_planted_near_duplicates_never_straddle_the_parts() -> None:
+    rng = random.Random(7)
+    words = [f"w{n}" for n in range(400)]
+    texts, families = [], []
+    for family in range(40):
+        text = rng.sample(words, 40)
+        swapped = text[20:] + text[:20]  # halves moved: half of the longest common subsequence, nearly all 5-grams
+        edited = [*text[:17], "changed", *text[18:]]
+        for variant in (text, swapped, edited)[: 1 + family % 3]:
+            texts.append(" ".join(variant))
+            families.append(family)
+    order = rng.sample(range(len(texts)), len(texts))
+
+    def straddling(**options: float) -> set[int]:
+        parts: dict[int, set[str]] = {}
+        records = [instruction(texts[at]) for at in order]
+        for at, record in zip(order, split(records, test=0.4, rng=random.Random(1), **options), strict=True):
+            parts.setdefault(families[at], set()).add(record.labels["split"])
+        return {family for family, found in parts.items() if len(found) > 1}
+
+    assert straddling(), "by ROUGE-L alone, moved halves straddle"
+    assert not straddling(jaccard=0.6)
+    assert not straddling(threshold=0.4)
+
+
+def test_ngram_neighbours_chain_whichever_comes_first() -> None:
+    chain = ["a b c d e f g h", "c d e f g h i j", "e f g h i j k l", "x y z"]
+    for order in itertools.permutations(range(4)):
+        found = clustered([chain[at] for at in order], None, (), PythonIndex(0.3, "word", 2))
+        assert sorted(len(cluster) for cluster in found) == [1, 3]
+
+
 def test_rows_with_one_label_stay_together() -> None:
     records = [instruction(text, labels={"page": at // 4} if at < 200 else {}) for at, text in enumerate(TEXTS)]
     for seed in range(3):
@@ -72,6 +106,8 @@ def test_nothing_in_gives_nothing_out_and_odd_sizes_are_refused() -> None:
     with pytest.raises(ConfigError, match="neither a share"):
         list(split([], test=1.5, rng=random.Random(0)))
     with pytest.raises(ConfigError, match="neither a share"):
-        load_stage("split").check({"test": float("inf"), "threshold": 0.7})
+        load_stage("split").check({"test": float("inf"), "threshold": 0.7, "jaccard": None, "ngram": 5})
+    with pytest.raises(ConfigError, match="Jaccard threshold must be above 0"):
+        list(split([], jaccard=0, rng=random.Random(0)))
     with pytest.raises(ConfigError, match="above 0"):
         list(split([], threshold=0, rng=random.Random(0)))

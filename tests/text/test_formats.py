@@ -2,36 +2,25 @@ from __future__ import annotations
 
 import pytest
 
-from datagen.record import Answer, Message, Record, instruction
-from datagen.text.formats import FORMATS, FormatName
-
-_PAIR = Record((Message("user", "1 + 1?"),), (Answer("2"), Answer("3")))
-_CHAT = Record((Message("user", "Hi"), Message("assistant", "Hello"), Message("user", "Bye")), (Answer("Ciao"),))
-_SPLIT = instruction("Sort.\nb a", "a b", labels={"instruction": "Sort.", "input": "b a"})
+from datagen.record import instruction
+from datagen.text.formats import FORMATS, detect
 
 
-@pytest.mark.parametrize(
-    ("name", "record"),
-    [
-        ("records", _PAIR),
-        ("preference", _PAIR),
-        ("messages", _CHAT),
-        ("alpaca", _SPLIT),
-        ("plain", instruction("Q", "A")),
-    ],
-)
-def test_what_a_format_writes_it_reads_back(name: FormatName, record: Record) -> None:
-    form = FORMATS[name]
-    assert form.write is not None
-    (back,) = form.read(form.write(record))
-    assert back == record
+def test_a_conversational_completion_and_an_implicit_prompt_are_read() -> None:
+    turns = [{"role": "user", "content": "1 + 1?"}]
+    (row,) = FORMATS["plain"].read({"prompt": turns, "completion": [{"role": "assistant", "content": "2"}]})
+    assert row == instruction("1 + 1?", "2")
+    (pair,) = FORMATS["preference"].read({"chosen": "1 + 1? two", "rejected": "1 + 1? one"})
+    assert (pair.instruction, [answer.content for answer in pair.answers]) == ("1 + 1? ", ["two", "one"])
+    with pytest.raises(KeyError, match="prompt"):
+        FORMATS["preference"].read({"chosen": "two", "rejected": "one"})
 
 
-def test_labels_that_a_prompt_outgrew_are_not_written() -> None:
-    write = FORMATS["alpaca"].write
-    assert write is not None
-    evolved = instruction("Sort in reverse.", "b a", labels={"instruction": "Sort.", "input": "b a"})
-    assert write(evolved) == {"instruction": "Sort in reverse.", "input": "", "output": "b a"}
+def test_rows_of_plain_text_are_prompts() -> None:
+    row = {"text": "Once upon a time."}
+    assert detect(row) == "plain"
+    assert FORMATS["plain"].read(row) == [instruction("Once upon a time.")]
+    assert FORMATS["plain"].read({"prompt": "Q", "text": "T"})[0].labels == {"text": "T"}
 
 
 @pytest.mark.parametrize("row", [{"instruction": 1, "input": ""}, {"instruction": "x", "input": "", "output": 3}])
