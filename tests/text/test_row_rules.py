@@ -149,7 +149,7 @@ def test_the_self_instruct_preset_drops_the_tasks_that_the_generator_drops(task:
         ("rules: [{rule: keywords}]", "name words to drop"),
         ("rules: [{rule: length, max_tokens: 3}]", "need a tokenizer"),
         ("rules: [{rule: keywords, drop: ['']}]", "a keyword is empty"),
-        ("rules: [", "while parsing"),
+        ("rules: [", "not valid YAML"),
         ("- a", "Expected"),
     ],
 )
