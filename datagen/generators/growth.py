@@ -25,6 +25,7 @@ from datagen.text.tasks import TaskPool
 from datagen.text.words import scoped
 
 _AT_ONCE = 2  # rounds under way
+_A_REPLY = 20  # tasks that a reply brings at most, more or less: what is expected of the first round
 _UNSOLVED = 3  # rounds whose tasks are being solved
 
 
@@ -77,7 +78,7 @@ class Growth:
         missing = self.count - len(self.pool.machine)
         if missing <= 0 or idle + under_way >= self.max_idle or not self.pool.human:
             return False
-        expected = len(self.pool.machine) / judged if judged else missing
+        expected = len(self.pool.machine) / judged if judged else self.size * _A_REPLY
         return under_way < _AT_ONCE and under_way * expected < missing
 
     def _asked(self, number: int) -> list[asyncio.Task[list[Candidate]]]:

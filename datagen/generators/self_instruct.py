@@ -72,7 +72,7 @@ async def self_instruct(
     ``style: alpaca`` 3 human ones with their answers. An instance names the examples of its request as parents; its
     labels hold its task, input, round, nearest older task and whether it is classification, for which a prompt pack
     with ``layout: skip`` is not asked. A round is ``prompts_per_round`` requests (5 in the original): a server that
-    takes many at once is kept busy by a quarter as many, in ``style: alpaca``, which solves nothing, by as many.
+    takes many at once is kept busy by a quarter as many, in ``style: alpaca``, which solves nothing, by twice as many.
     Stops early, and says so, after ``max_idle_rounds`` rounds without a new task.
     Holds the tasks. Same seeds, rng and replies: the same records. Raises ``ConfigError``.
     """

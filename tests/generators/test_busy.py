@@ -93,7 +93,7 @@ def text(rng: random.Random, words: int = 9) -> str:
 def teacher(prompt: str, rng: random.Random) -> str:
     if "collection of twenty" in prompt:
         fields = "{n}. Instruction: {task}\n{n}. Input:\n<noinput>\n{n}. Output:\nx"
-        return "\n###\n".join(fields.format(n=n, task=text(rng)) for n in (4, 5))
+        return "\n###\n".join(fields.format(n=n, task=text(rng)) for n in (4,))
     if "Continue the list" in prompt:
         return "\n".join(f"{n}. {text(rng)}" for n in range(9, 17))
     if "Classification?" in prompt or "Compare two tasks" in prompt:
@@ -145,7 +145,9 @@ async def mapped(server: Server, stage: Any, rows: int, **options: Any) -> None:
     "work",
     [
         pytest.param(partial(looped, count=SLOTS * ROUNDS, prompts_per_round=SLOTS // 4), id="self_instruct"),
-        pytest.param(partial(looped, count=2 * SLOTS * ROUNDS, prompts_per_round=SLOTS, style="alpaca"), id="alpaca"),
+        pytest.param(
+            partial(looped, count=2 * SLOTS * ROUNDS, prompts_per_round=2 * SLOTS, style="alpaca"), id="alpaca"
+        ),
         pytest.param(partial(mapped, stage=evol_instruct, rows=SLOTS * 3), id="evol_instruct"),
         pytest.param(partial(mapped, stage=self_chat, rows=SLOTS * 3), id="self_chat"),
     ],
@@ -153,5 +155,4 @@ async def mapped(server: Server, stage: Any, rows: int, **options: Any) -> None:
 def test_a_big_server_is_busy_from_the_first_request_to_the_last(work: Any) -> None:
     server = Server()
     in_no_time(work(server))
-    print("SHARE", work, round(server.share, 3), len(server.times), max(server.times))
     assert server.share >= 0.9
