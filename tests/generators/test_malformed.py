@@ -165,7 +165,7 @@ EXPECTED: dict[str, dict[str, str]] = {
         "kept": "foreign misnumbered",
     },
     "equal": {
-        "not_compared": "empty blank cut prose foreign echo echo_cut misnumbered one_word words",
+        "equal_unparsed": "empty blank cut prose foreign echo echo_cut misnumbered one_word words",
         "kept": "again",
     },
     "evolved_answer": {

@@ -48,7 +48,7 @@ WAYS: dict[str, Callable[[str, str], str | Reply]] = {
 
 async def judged(name: str, llm: LLM) -> Record:
     if name == "grade":
-        (found,) = [record async for record in grade([ROW], llm=llm, min_score=0)]
+        (found,) = [record async for record in grade([ROW], llm=llm, rng=random.Random(0), min_score=0)]
     elif name == "compare":
         (found,) = await compare(Record(ROW.prompt, ROW.answers[:2]), llm=llm)
     elif name == "rate":
