@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 OURS = Path(__file__).with_name("latency_server.py")
 
@@ -48,6 +49,12 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 def requests(url: str) -> tuple[int, int]:
     """How many requests the server has had so far, and how many different ones."""
-    with urllib.request.urlopen(url.replace("/v1", "/stats")) as response:
-        found = json.load(response)
+    found = stats(url)
     return found["requests"], found.get("unique", found.get("different"))
+
+
+def stats(url: str) -> dict[str, Any]:
+    """All that the server says of itself."""
+    with urllib.request.urlopen(url.replace("/v1", "/stats")) as response:
+        found: dict[str, Any] = json.load(response)
+    return found

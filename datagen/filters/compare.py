@@ -40,10 +40,10 @@ async def compare(
     )
     raw = list(verdict.replies)
     if verdict.winner == "unparsed":
-        return [record.drop("compare:unparsed", raw=raw)]
+        return [record.drop("compare:truncated" if verdict.truncated else "compare:unparsed", raw=raw)]
     if verdict.winner == "tie":
         return [record.drop("compare:tie", scores=list(verdict.scores), raw=raw)]
-    scores = [score or 0.0 for score in verdict.scores]
+    scores = [score for score in verdict.scores if score is not None]
     answers = [
         answer.scored("judge", score, "\n\n".join(raw)) for answer, score in zip(record.answers, scores, strict=True)
     ]

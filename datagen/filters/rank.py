@@ -26,7 +26,8 @@ async def rank(
 
     The judge sees the answers in a shuffled order and in its reverse; the score is the share of the others that an
     answer beats over both, so that equals have equal scores. ``min_agreement`` is the least share of pairs on which
-    both orders must agree; the label ``rank_agreement`` keeps it.
+    both orders must agree; the label ``rank_agreement`` keeps it. The label ``length_difference`` is the best answer's
+    words less the worst's: judges like what is long.
     """
     texts = [answer.content for answer in record.answers]
     if not 2 <= len(texts) <= _MOST:
@@ -44,7 +45,8 @@ async def rank(
         return [record.drop("rank:tie", scores=list(judged.scores.values()), raw=raw)]
     scored = [answer.scored("rank", judged.scores[answer.content]) for answer in record.answers]
     ranked = tuple(sorted(scored, key=lambda answer: -answer.scores["rank"]))
-    labelled = record.labelled(rank_agreement=round(judged.agreement, 3))
+    longer = len(ranked[0].content.split()) - len(ranked[-1].content.split())
+    labelled = record.labelled(rank_agreement=round(judged.agreement, 3), length_difference=longer)
     if [answer.content for answer in ranked] == texts:
         return [msgspec.structs.replace(labelled, answers=ranked)]
     return [labelled.with_answers(ranked)]

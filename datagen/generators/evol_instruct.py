@@ -7,8 +7,9 @@ the next round as it was; the result is the union of all rounds. No instruction'
 goes through its rounds by itself, and no round waits for its slowest reply.
 
 Deviations: whether two instructions ask the same is asked only if they differ in more than case and punctuation, and
-before the answer is paid for; an answer that was cut fails as well; for code, WizardCoder names no elimination, and its
-stop by a development set (when pass@1 falls) is left to ``rounds``.
+before the answer is paid for; a rewriting with words to the asker around it, or of a length beyond reason, fails as
+well, and so does an answer that was cut or is the instruction itself; for code, WizardCoder names no elimination, and
+its stop by a development set (when pass@1 falls) is left to ``rounds``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from datagen.errors import ConfigError, LLMError
 from datagen.llm.client import LLM
 from datagen.record import Answer, Message, Record
 from datagen.stage import PromptName
+from datagen.text.chatter import babble, chatter
+from datagen.text.echo import said_again
 from datagen.text.evolution import copied, says_nothing, sorry, unchanged
 from datagen.text.parsing import DECISIONS, TEXTS, choose
 
@@ -93,7 +96,7 @@ def _asked(parent: Record, llm: LLM, prompt: str, number: int) -> Record:
 
 
 async def _evolved(parent: Record, earlier: list[str], llm: LLM, prompt: str, number: int) -> Record:
-    """The parent with its last turn rewritten; dropped where that is cut, was there before or copies the prompt."""
+    """The parent with its last turn rewritten; dropped where that is cut, was there before, or is no instruction."""
     template = llm.prompt(prompt)
     parse = choose(template.parser, TEXTS, where=template.path)
     reply = await llm.ask(prompt, sample=number, instruction=parent.instruction)
@@ -105,11 +108,15 @@ async def _evolved(parent: Record, earlier: list[str], llm: LLM, prompt: str, nu
         return evolved.drop("evol_instruct:truncated", raw=reply.text)
     if not text:
         return evolved.drop("evol_instruct:empty", raw=reply.text)
+    if babble(text, parent.instruction):
+        return evolved.drop("evol_instruct:too_long", raw=reply.text)
     if any(unchanged(text, one) for one in earlier):
         return evolved.drop("evol_instruct:unchanged", raw=reply.text)
     asked = "\n".join(message.content for message in template.render(instruction=""))
     if found := copied(text, parent.instruction, asked):
         return evolved.drop("evol_instruct:copied_prompt", raw=reply.text, copied=found)
+    if chatter(text, parent.instruction):
+        return evolved.drop("evol_instruct:extra_prose", raw=reply.text)
     return evolved
 
 
@@ -127,12 +134,14 @@ async def _compared(parent: Record, evolved: Record, llm: LLM, prompt: str) -> R
 
 
 async def _answered(evolved: Record, llm: LLM, prompt: str, sampling: dict[str, Any] | None) -> Record:
-    """With its answer; dropped where that is cut, a short apology, or says nothing."""
+    """With its answer; dropped where that is cut, the instruction again, a short apology, or says nothing."""
     reply = await llm.ask(prompt, sampling=sampling, prompt=evolved.prompt)
     text = reply.text.strip()
     answered = msgspec.structs.replace(evolved, answers=(Answer(text, model=reply.model),))
     if reply.finish_reason == "length":
         return answered.drop("evol_instruct:answer_truncated", raw=reply.text)
+    if said_again(text, evolved.instruction):
+        return answered.drop("evol_instruct:answer_echoed", raw=reply.text)
     if sorry(text):
         return answered.drop("evol_instruct:sorry", raw=reply.text)
     return answered.drop("evol_instruct:says_nothing", raw=reply.text) if says_nothing(text) else answered

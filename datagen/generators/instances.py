@@ -73,7 +73,10 @@ class Solving:
         return choose(template.parser, {**INSTANCES, **CLASSES}, where=template.path)
 
     def records(self, solved: Solved, rng: random.Random) -> list[Record]:
-        """One record for each instance in the reply, cleaned; the task itself, dropped, where there is none."""
+        """One record for each instance in the reply, cleaned; the task itself, dropped, where there is none.
+
+        The first that is dropped keeps the reply, which all of them have in common and which may be long.
+        """
         return [trail.link(record, solved.calls, of=solved.task) for record in self._records(solved, rng)]
 
     def _records(self, solved: Solved, rng: random.Random) -> list[Record]:
@@ -90,6 +93,7 @@ class Solving:
         if not found:
             return [task.drop("self_instruct:no_instance", raw=reply.text)]
         records = []
+        raw = {"raw": reply.text}
         for at, (instance, why) in enumerate(zip(found, flaws, strict=True)):
             record = msgspec.structs.replace(
                 task.labelled(instruction=task.instruction, input=instance.input),
@@ -97,5 +101,6 @@ class Solving:
                 answers=(Answer(instance.output, model=reply.model),),
             )
             reason = why or ("" if at in chosen else "surplus_instance")
-            records.append(record.drop(f"self_instruct:{reason}", raw=reply.text) if reason else record)
+            records.append(record.drop(f"self_instruct:{reason}", **raw) if reason else record)
+            raw = {} if reason else raw
         return records

@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from datagen.aio import ordered_map
 from datagen.errors import LLMError
 from datagen.llm import trail
 from datagen.llm.base import Reply
@@ -43,10 +42,11 @@ class Request(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A proposed task, or what cannot be used as one, dropped; and the tasks that its request showed."""
+    """A proposed task, or what cannot be used as one, dropped; the tasks that its request showed; the calls made."""
 
     record: Record
     examples: list[str]
+    calls: list[str]
 
 
 @dataclass(frozen=True)
@@ -76,25 +76,20 @@ class Proposing:
             shown = [_whole(pool.records[example]) for example in examples]
         return Request(number, examples, {"examples": shown, "next": len(examples) + 1})
 
-    async def candidates(self, requests: Sequence[Request]) -> list[Candidate]:
-        """What comes of a round's requests, in order. Raises ``ConfigError``."""
+    async def ask(self, request: Request) -> list[Candidate]:
+        """What comes of a request. Raises ``ConfigError``."""
         template = self.llm.prompt(self.prompt)
         read = _reader(self.style, template)
-
-        async def ask(request: Request) -> list[Candidate]:
-            with trail.following() as calls:
-                try:
-                    reply = await self.llm.ask(self.prompt, sample=request.number, **request.variables)
-                    found = read(reply, len(request.examples) + 1)
-                except LLMError as error:
-                    asked = Record(tuple(template.render(**request.variables)), source=SOURCE)
-                    found = [asked.drop(f"{SOURCE}:{error.reason}", **error.evidence)]
-            labels = {"request": request.number}
-            labelled = [msgspec.structs.replace(one, labels={**labels, **one.labels}) for one in found]
-            return [Candidate(trail.link(one, calls), request.examples) for one in labelled]
-
-        replies = ordered_map(ask, requests, window=len(requests))
-        return [candidate async for candidates in replies for candidate in candidates]
+        with trail.following() as calls:
+            try:
+                reply = await self.llm.ask(self.prompt, sample=request.number, **request.variables)
+                found = read(reply, len(request.examples) + 1)
+            except LLMError as error:
+                asked = Record(tuple(template.render(**request.variables)), source=SOURCE)
+                found = [asked.drop(f"{SOURCE}:{error.reason}", **error.evidence)]
+        labels = {"request": request.number}
+        labelled = [msgspec.structs.replace(one, labels={**labels, **one.labels}) for one in found]
+        return [Candidate(one, request.examples, calls) for one in labelled]
 
 
 def _whole(record: Record) -> dict[str, str]:

@@ -16,9 +16,12 @@ from typing import Any, Literal
 from datagen.errors import ConfigError, LLMError
 from datagen.llm.base import Reply
 from datagen.llm.client import LLM
+from datagen.prompts import Prompt
 from datagen.record import Answer, Message, Record
 from datagen.stage import PromptName
+from datagen.text.chatter import babble, chatter
 from datagen.text.dialogue import TRANSCRIPTS, turn
+from datagen.text.echo import echoed, said_again
 from datagen.text.parsing import choose
 from datagen.text.words import normal
 
@@ -97,10 +100,14 @@ async def _transcript(record: Record, llm: LLM, prompt: PromptName, most: int) -
     parse = choose(template.parser, TRANSCRIPTS, where=template.path)
     reply = await llm.ask(prompt, instruction=record.instruction)
     found, said = parse(reply.text), _Said(raw=reply.text, model=reply.model)
-    for exchange in found[:most]:
-        said.add(Message("user", exchange.human), Message("assistant", exchange.assistant))
+    asked = "\n".join(message.content for message in template.render(instruction=""))
     said.stopped = "rounds" if len(found) > most else "truncated" if reply.finish_reason == "length" else "end"
     said.stopped = said.stopped if found else "no_exchange"
+    for exchange in found[:most]:
+        if echoed("\n".join(exchange), record.instruction, asked):
+            said.stopped = "copied_prompt"
+            break
+        said.add(Message("user", exchange.human), Message("assistant", exchange.assistant))
     return said
 
 
@@ -113,7 +120,7 @@ async def _two_roles(
         while True:
             reply = await llm.ask(answer_prompt, prompt=[*said.turns, *asked])
             answer = turn(reply.text, "ai")
-            if why := _cut(reply, answer):
+            if why := _cut(reply, answer) or ("echoed" if said_again(answer, asked[-1].content) else ""):
                 said.stopped, said.raw = f"answer_{why}", reply.text
                 return said
             said.add(*asked, Message("assistant", answer))
@@ -122,7 +129,7 @@ async def _two_roles(
                 return said
             reply = await user.ask(user_prompt, prompt=said.turns)
             text = turn(reply.text, "human")
-            if why := _ended(reply, text, said.turns):
+            if why := _ended(reply, text, said.turns, user.prompt(user_prompt)):
                 said.stopped, said.raw = why, reply.text
                 return said
             asked = [Message("user", text)]
@@ -137,12 +144,19 @@ def _cut(reply: Reply, text: str) -> str:
     return "truncated" if reply.finish_reason == "length" else "" if text else "empty"
 
 
-def _ended(reply: Reply, text: str, turns: list[Message]) -> str:
+def _ended(reply: Reply, text: str, turns: list[Message], prompt: Prompt) -> str:
     """Why a user's turn is not said: it ends the dialogue, is cut, says nothing new, or is the assistant's."""
+    given, asked = ("\n".join(one.content for one in chat) for chat in (turns, prompt.render(prompt=[])))
     if _END in reply.text:
         return "end"
     if why := _cut(reply, text):
         return f"user_{why}"
-    if normal(text) in {normal(one.content) for one in turns if one.role == "user"}:
+    if babble(text, turns[-1].content):
+        return "user_too_long"
+    if normal(text) in {normal(one.content) for one in turns}:
         return "user_repeats"
+    if echoed(text, given, asked):
+        return "user_copies"
+    if chatter(text, given):
+        return "user_chats"
     return "user_answers" if _ASSISTANT_SPEAKS.search(text) else ""

@@ -20,7 +20,9 @@ from datagen.llm.base import Reply
 from datagen.llm.client import LLM
 from datagen.record import Answer, Message, Record
 from datagen.stage import PromptName
+from datagen.text.chatter import babble, chatter
 from datagen.text.chrf import chrf
+from datagen.text.echo import echoed, said_again
 from datagen.text.language_names import CODES
 from datagen.text.untouched import lost, prose
 from datagen.text.words import normal
@@ -76,8 +78,16 @@ async def translate_answer(
     async def put(text: str, language: str, answers: str = "") -> str:
         """A text in another language; ``answers`` is the request that it replies to, if it does. Raises ``_Flaw``."""
         asked: dict[str, Any] = {"instruction": answers, "answer": text} if answers else {"instruction": text}
-        given = await translator.ask(reply_prompt if answers else instruction_prompt, language=language, **asked)
-        return _checked(text, _whole(given, "translation"), bool(answers))
+        name = reply_prompt if answers else instruction_prompt
+        given = _whole(await translator.ask(name, language=language, **asked), "translation")
+        if babble(given, text):
+            raise _Flaw("too_long", raw=given)
+        blank = translator.prompt(name).render(language=language, **dict.fromkeys(asked, ""))
+        if copy := echoed(given, f"{answers}\n{text}", "\n".join(message.content for message in blank)):
+            raise _Flaw("copied_prompt", copied=copy, raw=given)
+        if chatter(given, text):
+            raise _Flaw("extra_prose", raw=given)
+        return _checked(text, given, bool(answers))
 
     async def made(language: str) -> Record:
         try:
@@ -86,12 +96,14 @@ async def translate_answer(
             labels = {key: value for key, value in record.labels.items() if key not in _SOURCE_TEXTS} | {"order": order}
             if min_similarity is not None:
                 back = await translator.ask(instruction_prompt, instruction=turns[-1], language=source_language)
-                labels["similarity"] = _similarity(record.instruction, turns[-1], back.text, min_similarity)
+                labels["similarity"] = _similarity(record.instruction, turns[-1], _whole(back, "back"), min_similarity)
             if order == "translate_after":
                 answer = Answer(await put(record.answer, language, record.instruction), record.answers[0].model)
             else:
                 reply = await llm.ask(answer_prompt, prompt=prompt)
                 answer = Answer(_whole(reply, "answer"), reply.model)
+                if said_again(answer.content, turns[-1]):
+                    raise _Flaw("answer_echoed", raw=reply.text)
         except _Flaw as flaw:
             return record.drop(f"translate_answer:{flaw.reason}", language=language, **flaw.evidence)
         except LLMError as error:

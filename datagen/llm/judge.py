@@ -17,7 +17,9 @@ from typing import Any, Literal
 from datagen.errors import ConfigError
 from datagen.llm.base import Reply, TokenLogprob
 from datagen.llm.client import LLM
+from datagen.prompts import Prompt
 from datagen.record import Answer, Message
+from datagen.text.echo import after_echo
 from datagen.text.families import family
 from datagen.text.parsing import RUBRICS, SCORES, VERDICTS, Score, Winner, choose
 
@@ -52,6 +54,8 @@ class Verdict:
     replies: tuple[str, ...] = ()
     scores: tuple[float | None, float | None] = (None, None)
     orders: tuple[Winner | None, ...] = ()
+    truncated: bool = False
+    """A reply was cut before its verdict."""
 
     @property
     def consistent(self) -> bool:
@@ -107,15 +111,24 @@ async def grade(
     find = choose(template.parser, SCORES, where=template.path)
     if expected:
         sampling = {**(sampling or {}), "logprobs": _ALTERNATIVES}
-    shown = {"prompt": record_prompt, "instruction": record_prompt[-1].content, "answer": answer}
+    shown: dict[str, Any] = {"prompt": record_prompt, "instruction": record_prompt[-1].content, "answer": answer}
     reply = await llm.ask(prompt, sample=sample, sampling=sampling, **shown)
-    score = find(reply.text)
-    if not expected or score is None:
-        return Grade(score.value if score else None, reply)
+    start = after_echo(reply.text, template.render(**shown)[-1].content) if len(reply.text) > len(answer) else 0
+    score = find(reply.text[start:])
+    if score is None or (reply.finish_reason == "length" and not _is_settled(template, reply.text[start:], score)):
+        return Grade(None, reply)
+    if not expected:
+        return Grade(score.value, reply)
     if not reply.logprobs:
         raise ConfigError(f"expected: the back end of {llm.model} returns no log-probabilities; leave it out")
-    at = find("".join(token.token for token in reply.logprobs))
-    return Grade(expected_score(reply.logprobs, at) if at else score.value, reply)
+    at = find("".join(token.token for token in reply.logprobs)[start:])
+    return Grade(expected_score(reply.logprobs, Score(at.value, start + at.start)) if at else score.value, reply)
+
+
+def _is_settled(template: Prompt, text: str, score: Score) -> bool:
+    """A reply that was cut has its score all the same where that stands on the first line, and the line is whole."""
+    first = not text[: score.start].strip() or "\n" not in text[: score.start].lstrip()
+    return template.parser == "score_first" and first and "\n" in text[score.start :]
 
 
 async def grade_rubrics(
@@ -201,6 +214,8 @@ async def both_orders(llm: LLM, name: str, one: Any, two: Any, /, **variables: A
     straight, mirrored = parse(shown.text), parse(swapped.text)
     turned = _SWAPPED[mirrored] if mirrored else None
     replies, orders = (shown.text, swapped.text), (straight, turned)
+    if "length" in (shown.finish_reason, swapped.finish_reason):
+        return Verdict("unparsed", replies, orders=orders, truncated=True)
     if straight is None or turned is None:
         return Verdict("unparsed", replies, orders=orders)
     won = sum({"first": 1.0, "tie": 0.5, "second": 0.0}[winner] for winner in (straight, turned)) / 2
@@ -220,7 +235,7 @@ def by_grades(one: Grade, two: Grade, min_gap: float = 0.0) -> Verdict:
     """The one with the higher grade; a smaller gap than ``min_gap`` is a tie."""
     replies, scores = (one.reply.text, two.reply.text), (one.score, two.score)
     if one.score is None or two.score is None:
-        return Verdict("unparsed", replies, scores, orders=(None,))
+        return Verdict("unparsed", replies, scores, orders=(None,), truncated=one.truncated or two.truncated)
     gap = one.score - two.score
     winner: Winner = "tie" if gap == 0 or abs(gap) < min_gap else "first" if gap > 0 else "second"
     return Verdict(winner, replies, scores, orders=(winner,))

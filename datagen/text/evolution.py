@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 
+from datagen.text.echo import echoed
 from datagen.text.words import normal, words
 
 _SHORT_WORDS = 80
-_RUN = 8
-_SHORTEST_RUN = 4
 _NAMES = re.compile(r"\b(?:given|rewritten|created|evolved)[ _](?:prompt|task|instruction)\b", re.I)
 # English words that say nothing by themselves. Without "yes", "no" and "not", which stop-word lists hold: they answer.
 _STOP_WORDS = """
@@ -33,17 +32,13 @@ def unchanged(evolved: str, given: str) -> bool:
 def copied(evolved: str, given: str, asked: str) -> str:
     """Words of the evolving prompt that an evolved instruction copies and the given one does not hold; empty if none.
 
-    ``asked`` is the prompt without the given instruction. Its names for the two instructions count, and 8 of its words
-    in a row (all of them, where it has fewer, but at least 4).
+    ``asked`` is the prompt without the given instruction. Its names for the two instructions count, and its words in a
+    row (see ``echoed``).
     """
     for match in _NAMES.finditer(evolved):
         if match.group().casefold() not in given.casefold():
             return match.group()
-    prompt = words(asked)
-    length = min(_RUN, max(_SHORTEST_RUN, len(prompt)))
-    known = _runs(prompt, length) - _runs(words(given), length)
-    run = next((run for run in _runs_in_order(words(evolved), length) if run in known), ())
-    return " ".join(run)
+    return echoed(evolved, given, asked)
 
 
 def sorry(answer: str) -> bool:
@@ -55,11 +50,3 @@ def says_nothing(answer: str) -> bool:
     """The answer holds punctuation and stop words alone."""
     stop_words = frozenset(_STOP_WORDS.split())
     return all(word in stop_words for word in words(answer))
-
-
-def _runs_in_order(text: list[str], length: int) -> list[tuple[str, ...]]:
-    return [tuple(text[at : at + length]) for at in range(len(text) - length + 1)]
-
-
-def _runs(text: list[str], length: int) -> set[tuple[str, ...]]:
-    return set(_runs_in_order(text, length))

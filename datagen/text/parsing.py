@@ -24,7 +24,7 @@ _FIELD = re.compile(
 )
 _OPEN = r"[\s*_#>\"'`(\[]*"
 _NUMBER = r"(\d{1,3}(?:[.,]\d{1,3})?)(?!\d)(?:\s?(?:/|out of)\s?(\d{1,3})(?!\d))?"
-_END = r"(?=\s*(?:$|[:,;\-–—*_`\"')\]]|\.\s*$))"
+_END = r"(?=\s*(?:$|[:,;\-–—](?!\s*\d)|[*_`\"')\]]|\.\s*$))"
 _FIRST_LINE = re.compile(rf"{_OPEN}(?:(?:score|rating)[\s:：=*_]*)?{_NUMBER}{_END}", re.I)
 _NAMED = re.compile(rf"\bscore[*_`\"']{{0,3}}\s{{0,3}}(?:[:：=]|is\b)[\s*_`\"'(\[]{{0,5}}{_NUMBER}", re.I)
 _ALONE = re.compile(rf"{_OPEN}{_NUMBER}[\s*_`\"')\].]*", re.I)
@@ -63,20 +63,24 @@ def choose(name: str, parsers: Mapping[str, P], *, where: object) -> P:
 def numbered_list(text: str, start: int = 1) -> list[str]:
     """The items of a numbered list, whitespace collapsed; prose around the list is left out.
 
-    A line opens an item if its number goes on from the last one (at most two are skipped; all-equal numbers count), or
-    is 1 after a blank line; a blank line closes an item. So neither ``2016.`` at the start of a line nor a list inside
-    an item opens one. Where the prompt ended with the number ``start``, the reply may begin with that item's text.
+    A numbered line opens an item, however the numbers run, unless it is of a list inside the open one: that begins at 1
+    and goes on by 1, where the items' own numbers do not go on (at most two are skipped, and all may be equal). A blank
+    line closes an item. A line that starts with ``2016.`` opens none. Where the prompt ended with the number ``start``,
+    the reply may begin with that item's text.
     """
     items: list[list[str]] = []
-    last, is_open, prelude = 0, False, list[str]()
+    last, inner, is_open, prelude = 0, 0, False, list[str]()
     for line in text.splitlines():
         mark = _ITEM.match(line)
         number = int(mark.group(1)) if mark else -1
-        if mark and (not items or last <= number <= last + 3 or (number == 1 and not is_open)):
+        if mark and is_open and number in (1, inner + 1) and not last <= number <= last + 3:
+            inner = number
+            items[-1].append(line)
+        elif mark:
             if not items and prelude and number == start + 1:
                 items.append(prelude)
             items.append([line[mark.end() :]])
-            last, is_open = number, True
+            last, inner, is_open = number, 0, True
         elif not line.strip():
             is_open, prelude = False, []
         elif is_open:
@@ -183,15 +187,23 @@ def _rubric(name: str) -> str:
 
 
 def verdict(text: str) -> Winner | None:
-    """The last ``[[A]]``, ``[[B]]`` or ``[[C]]`` (tie), else the last one in single brackets (as FastChat does)."""
-    tags = _TAG.findall(text) or _SINGLE_TAG.findall(text)
-    return _WINNERS[tags[-1].upper()] if tags else None
+    """The last ``[[A]]``, ``[[B]]`` or ``[[C]]`` (tie), else the last one in single brackets (as FastChat does).
+
+    None where its line names all three: that is the prompt, said again.
+    """
+    for pattern in (_TAG, _SINGLE_TAG):
+        if tags := list(pattern.finditer(text)):
+            start = text.rfind("\n", 0, tags[-1].start()) + 1
+            names = {tag.group(1).upper() for tag in tags if tag.start() >= start}
+            return _WINNERS[tags[-1].group(1).upper()] if len(names) < len(_WINNERS) else None
+    return None
 
 
 def ratings(text: str, count: int) -> list[float] | None:
     """The ``Rating:`` from 1 to 5 of each of ``count`` answers, under lines such as ``Answer 2``.
 
-    None where one lacks a rating, has two that differ, or one that is out of range: no rating is ever guessed.
+    None where one lacks a rating, has two that differ, or one that is out of range, and where an answer is rated that
+    there is not: no rating is ever guessed.
     """
     found: dict[int, set[float]] = {}
     current = 0
@@ -202,6 +214,8 @@ def ratings(text: str, count: int) -> list[float] | None:
             value, scale = float(match.group(1)), match.group(2)
             is_rating = 1 <= value <= 5 and (scale is None or int(scale) == 5)
             found.setdefault(current, set()).add(value if is_rating else math.nan)
+    if any(number > count for number in found):
+        return None
     values = [found.get(number, set()) for number in range(1, count + 1)]
     single = [next(iter(one)) for one in values if len(one) == 1]
     return single if len(single) == count and not any(map(math.isnan, single)) else None

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from datagen.text.chatter import without_closing
 from datagen.text.parsing import Instance, given_input
 
 _FIELDS = ("instruction", "input", "output")
@@ -30,10 +31,10 @@ def whole_tasks(text: str) -> list[WholeTask | str]:
     """The tasks of a reply in blocks of ``Instruction:``, ``Input:`` and ``Output:``, in that order.
 
     A line of ``###`` or the next ``Instruction:`` ends a block. A block that lacks a field comes back as its text;
-    one without any is prose, and is left out.
+    one without any is prose, and is left out, as is a closing word to the asker.
     """
     blocks: list[list[str]] = [[]]
-    for line in text.splitlines():
+    for line in without_closing(text).splitlines():
         if _SEPARATOR.fullmatch(line):
             blocks.append([])
             continue

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence, Set
 from typing import NamedTuple
 
 from datagen.record import Record
+from datagen.text.chatter import without_closing
 from datagen.text.parsing import Instance
 from datagen.text.rouge import NoveltyPool, tokenize
 from datagen.text.words import scoped
@@ -77,7 +78,7 @@ def capitalised(text: str) -> str:
 def flaw(task: str, min_words: int, max_words: int, blocked: re.Pattern[str] = SELF_INSTRUCT_BLOCKED) -> str:
     """Why a proposed task is dropped before its novelty is looked at; empty if it is not."""
     words = len(task.split())
-    if words < min_words:
+    if words < max(1, min_words):
         return "too_short"
     if words > max_words:
         return "too_long"
@@ -91,14 +92,18 @@ def flaw(task: str, min_words: int, max_words: int, blocked: re.Pattern[str] = S
 
 
 def instance_flaws(instances: Sequence[Instance], *, truncated: bool) -> list[str]:
-    """For each instance why it is dropped, or nothing. Contradicting outputs for one input cost all of them."""
+    """For each instance why it is dropped, or nothing. Contradicting outputs for one input cost all of them.
+
+    One without an input, where another has one, is a fragment (the original keeps it).
+    """
     outputs: dict[str, str] = {}
     if any(input and outputs.setdefault(input, output) != output for input, output in instances):
         return ["contradiction"] * len(instances)
+    takes_input = any(input for input, _ in instances)
     seen: set[Instance] = set()
     flaws = []
     for instance in instances:
-        flaws.append(_instance_flaw(instance, seen))
+        flaws.append(_instance_flaw(instance, seen) or ("missing_input" if takes_input and not instance.input else ""))
         seen.add(instance)
     if truncated and flaws:
         flaws[-1] = "truncated"
@@ -120,9 +125,9 @@ def asked_part(reply: str, task: str) -> str:
 
     A prompt that is echoed counts up to its ``Task:`` line with this task; and models that were asked for one task go
     on to others: what follows a blank line, ``Task:`` and has fields of its own is not of this one. (The original cuts
-    at any ``Task:``, which a plan or a ticket may well hold.)
+    at any ``Task:``, which a plan or a ticket may well hold.) A closing word to the asker is left out.
     """
-    lines = reply.splitlines(keepends=True)
+    lines = without_closing(reply).splitlines(keepends=True)
     asked = [at for at, line in enumerate(lines) if line.strip() == f"Task: {task}"]
     begin = asked[-1] + 1 if asked else 0
     fields = [at for at in range(begin, len(lines)) if _FIELD.match(lines[at])]

@@ -110,11 +110,24 @@ def completion(text: str) -> dict[str, Any]:
 
 
 def answer(prompt: str, body: bytes) -> str:
-    """What the prompts of self_instruct and grade ask for, decided by the request's hash alone."""
+    """What the prompts of the generators and of grade ask for, decided by the request's hash alone; no two alike."""
     rng = random.Random(hashlib.sha256(body).digest())
     words = [" ".join("".join(rng.choices(LETTERS, k=5)) for _ in range(6)) for _ in range(8)]
     if "score" in prompt:
         return f"{rng.choice((2, 3, 4, 4.5, 5))}\n{words[0]}"
+    if "Classification?" in prompt or "Compare two tasks" in prompt:
+        return f"{'No' if 'Compare' in prompt else rng.choice(('Yes', 'No'))}, {words[0]}"
+    if "Class label:" in prompt:
+        return f"Class label: {words[0]}\nInput: {words[1]}"
+    if "collection of twenty" in prompt:
+        tasks = (
+            f"{n}. Instruction: {text}\n{n}. Input:\n<noinput>\n{n}. Output:\nx" for n, text in enumerate(words, 4)
+        )
+        return "\n###\n".join(tasks)
+    if "<topic>" in prompt:
+        return "\n".join(f"[Human] {text}\n[AI] {text}" for text in words)
+    if any(tag in prompt for tag in ("<conversation>", "<given_task>", "<text>", "<answer>")):
+        return words[0]
     if "Task:" in prompt:
         return f"Input: {words[0]}\nOutput: {words[1]}"
     return "\n".join(f"{number}. {text}" for number in range(1, 20) for text in words[number % 8 : number % 8 + 1])

@@ -109,7 +109,16 @@ async def test_a_ranking_puts_the_best_first(llm: Open) -> None:
         ("poor", 0.0),
     ]
     assert found.parents == (record.id,)
-    assert found.labels["rank_agreement"] == 1.0
+    assert found.labels == {"rank_agreement": 1.0, "length_difference": 0}
+
+
+async def test_a_ranking_keeps_how_much_longer_the_best_is_than_the_worst(llm: Open) -> None:
+    def longest(messages: Sequence[Message], sampling: Sampling, sample: int) -> str:
+        order = sorted(zip(shown(messages), "ABC", strict=False), key=lambda one: -len(one[0]))
+        return f"[[{' > '.join(name for _, name in order)}]]"
+
+    (found,) = await rank(several("two words", "one", "now three words"), llm=llm(longest), rng=random.Random(0))
+    assert found.labels["length_difference"] == 2
 
 
 async def test_a_record_in_the_right_order_keeps_its_id(llm: Open) -> None:

@@ -233,9 +233,9 @@ async def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(llm: O
     assert first != other
 
 
-async def test_a_very_long_rewriting_is_handled(llm: Open) -> None:
-    (found,) = await made(llm(answering("word " * 200_000)), rounds=1)
-    assert not found.dropped
+async def test_a_rewriting_of_a_length_beyond_reason_has_failed(llm: Open) -> None:
+    found = [await made(llm(answering("word " * words)), rounds=1) for words in (200_000, 500)]
+    assert [reasons(one) for one in found] == [["too_long"], [""]]
 
 
 def built(tmp_path: Path, **options: Any) -> config.Pipeline:

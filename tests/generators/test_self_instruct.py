@@ -82,7 +82,7 @@ async def test_examples_are_six_human_and_two_machine_ones(llm: Open) -> None:
     assert shown[-1].count("seed") == 12
 
 
-async def test_the_next_round_is_asked_while_the_tasks_of_this_one_are_being_solved(llm: Open) -> None:
+async def test_a_round_is_asked_while_the_one_before_it_is_under_way_and_none_that_is_not_needed(llm: Open) -> None:
     asked: list[str] = []
 
     def spy(messages: Sequence[Message], sampling: Sampling, sample: int) -> Reply | str:
@@ -90,7 +90,7 @@ async def test_the_next_round_is_asked_while_the_tasks_of_this_one_are_being_sol
         return inventive(messages, sampling, sample)
 
     await made(llm(spy), 6, prompts_per_round=1)
-    assert asked[:5].count("propose") == 2, "two tasks take four calls: are they classification, and their instances"
+    assert asked[:5].count("propose") == 3, "of two tasks a round, six take two rounds more than the first"
     assert asked.count("propose") == 3
 
 

@@ -110,7 +110,7 @@ async def test_the_same_rng_gives_the_same_records_and_another_others(llm: Open)
         (Reply("Addiere 12 un", "length"), "translation_truncated", {"raw": "Addiere 12 un"}),
         ("42", "lost_number", {"lost": ["12", "30"], "raw": "42"}),
         ("add 12 and 30", "untranslated", {"raw": "add 12 and 30"}),
-        ("x" * 1_000_000, "lost_number", {"lost": ["12", "30"], "raw": "x" * 1_000_000}),
+        ("x" * 1_000_000, "too_long", {"raw": "x" * 1_000_000}),
         (LLMError("http_429", "slow down"), "http_429", {"error": "slow down", "attempts": 1}),
     ],
 )

@@ -21,7 +21,7 @@ TWO = "Answer 1\nReason: fine.\nRating: 4\n\nAnswer 2\nReason: poor.\nRating: 2"
         ("**Answer 1**\n**Rating:** 4\n## Answer 2\nRating: 2/5", [4, 2]),
         ("Answer 1: Rating: 4\nAnswer 2: Rating: 2.5", [4, 2.5]),
         ("Sure, here they are.\n\n" + TWO + "\n\nI hope this helps.", [4, 2]),
-        (TWO + "\nAnswer 3\nRating: 5", [4, 2]),
+        (TWO + "\nAnswer 3\nRating: 5", None),
         ("Answer 1\nRating: 4\nRating: 4\nAnswer 2\nRating: 2", [4, 2]),
         ("Answer 1\nRating: 4\nRating: 5\nAnswer 2\nRating: 2", None),
         ("Answer 1\nRating: 4", None),

@@ -38,6 +38,9 @@ from datagen.text.parsing import (
         ("9. Round 3.5 up\n10. Say what 2. means", ["Round 3.5 up", "Say what 2. means"]),
         ("9. One\n\n10. Two\n\n11. Three", ["One", "Two", "Three"]),
         ("9. One\n10.", ["One"]),
+        ("40. One\n7. Two\n3. Three", ["One", "Two", "Three"]),
+        ("40. One\n\n7. Two\n\n3. Three", ["One", "Two", "Three"]),
+        ("9. Sort:\n1. pear\n2. fig\nAnd then:\n1. kiwi\n5. Two", ["Sort: 1. pear 2. fig And then: 1. kiwi", "Two"]),
         ("9、写一首诗\n10、翻译这句话", ["写一首诗", "翻译这句话"]),
         ("9. اكتب قصيدة\n10. ترجم", ["اكتب قصيدة", "ترجم"]),
         ("", []),
@@ -99,6 +102,9 @@ def test_instances_are_read_from_their_fields(text: str, found: list[Instance]) 
         ("", None),
         ("nan", None),
         ("4.5.6", None),
+        ("1, 2 or 3", None),
+        ("0-5", None),
+        ("0 - 5\nis the scale", None),
     ],
 )
 def test_the_score_comes_from_the_first_line_or_its_name(text: str, score: float | None) -> None:
@@ -133,6 +139,8 @@ def test_the_last_score_counts_where_reasons_come_first(text: str, score: float 
         ("[[B]]", "second"),
         ("Both. [[C]]", "tie"),
         ("Not [[A]] but [[B]]", "second"),
+        ("First [[A]], then [[B]].\nIn the end: [[C]]", "tie"),
+        ("[[A]] if A is better, [[B]] if B is, [[C]] if they are equal.", None),
         ("so [A]", "first"),
         ("[b]", "second"),
         ("A wins", None),
