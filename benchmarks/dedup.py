@@ -8,7 +8,6 @@
 4. ``template``: pools whose rows are all made from one long text, the worst case of a prefix filter.
 5. ``kernel``: 10,000 rows of the stream, every decision, maximum and neighbour against `rouge_score` itself.
 6. ``chain``: ``datagen filter`` over the Alpaca rows with all filters that need no model, CPU seconds of each.
-7. Decontamination against GSM8K and BBH: ours, and a set of tuples in Python, counting rows by the same rule.
 
 Run: .venv/bin/python benchmarks/dedup.py DATA [--rows 52002] [--parts rouge,ngram] [--pool alpaca|stream|FILE]
 DATA holds alpaca_52k/alpaca_data.json, pools/stream.json, gsm8k/test.jsonl and bbh/*.json. CPU seconds of one thread.
@@ -31,13 +30,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
-from datagen.filters.decontaminate import decontaminate
 from datagen.filters.duplicates import Pool
-from datagen.record import Record, instruction
 from datagen.text.jaccard import jaccard_pool
 from datagen.text.ngrams import ngrams
 from datagen.text.rouge import NoveltyPool, tokenize
-from datagen.text.words import words
 
 T = TypeVar("T")
 Near = tuple[int, float]
@@ -333,46 +329,9 @@ def datasketch_pairs(sets: list[list[str]]) -> set[tuple[int, int]]:
     return pairs
 
 
-def contamination(data: Path, rows: int, _: str) -> None:
-    items = exam_items(data)
-    benchmark = [instruction(item) for item in items]
-    records = [instruction(f"{r['instruction']}\n{r['input']}", r["output"]) for r in alpaca(data)[:rows]]
-    rng, lengths = random.Random(0), {}
-    for at in range(0, len(records), 100):
-        tokens = words(rng.choice(items))
-        lengths[at] = len(tokens)
-        begin = rng.randrange(max(1, len(tokens) - 12))
-        records[at] = instruction(f"{records[at].instruction} {' '.join(tokens[begin : begin + 13])}")
-    list(decontaminate(records[:1], against=benchmark[:1]))
-    for n in (8, 13):
-        empty, _ = timed(lambda n=n: list(decontaminate(records[:1], against=benchmark, ngram=n, scope="all")), times=2)  # type: ignore[misc]
-        ours, out = timed(lambda n=n: list(decontaminate(records, against=benchmark, ngram=n, scope="all")), times=2)  # type: ignore[misc]
-        index, known = timed(lambda n=n: {g for item in items for g in grams(item, n)})  # type: ignore[misc]
-        plain, flags = timed(lambda n=n, known=known: [plainly(r, known, n) for r in records])  # type: ignore[misc]
-        dropped = [r.dropped is not None for r in out]
-        missed = sum(flag and not drop for flag, drop in zip(flags, dropped, strict=True))
-        planted = [at for at, length in lengths.items() if length >= 5]
-        print(
-            f"decontaminate, n={n}, {len(records):,} rows, {len(items):,} items: index {empty:.2f} s, then"
-            f" {len(records) / (ours - empty):,.0f} rows/s; tuples: {index:.2f} s, {len(records) / plain:,.0f} rows/s;"
-            f" ratio {plain / (ours - empty):.1f}, whole {(index + plain) / ours:.1f}\n  dropped {sum(dropped)}, by"
-            f" tuples {sum(flags)}, missed {missed}; planted {len(planted)}, found {sum(dropped[at] for at in planted)}"
-        )
-
-
-def grams(text: str, n: int) -> list[tuple[str, ...]]:
-    tokens = words(text)
-    return [tuple(tokens[at : at + n]) for at in range(len(tokens) - n + 1)]
-
-
-def plainly(record: Record, known: set[tuple[str, ...]], n: int) -> bool:
-    return any(gram in known for gram in grams(f"{record.instruction}\n{record.answer}", n))
-
-
 PARTS = {
     "rouge": rouge,
     "ngram": ngram,
-    "decontaminate": contamination,
     "growth": growth,
     "template": template,
     "kernel": kernel,
@@ -384,7 +343,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("data", type=Path)
     parser.add_argument("--rows", type=int, default=52_002)
-    parser.add_argument("--parts", default="rouge,ngram,decontaminate")
+    parser.add_argument("--parts", default="rouge,ngram")
     parser.add_argument("--pool", default="alpaca", help="alpaca, stream, or a JSON file with a list of texts")
     options = parser.parse_args()
     for part in options.parts.split(","):
