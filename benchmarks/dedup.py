@@ -8,6 +8,7 @@
 4. ``template``: pools whose rows are all made from one long text, the worst case of a prefix filter.
 5. ``kernel``: 10,000 rows of the stream, every decision, maximum and neighbour against `rouge_score` itself.
 6. ``chain``: ``datagen filter`` over the Alpaca rows with all filters that need no model, CPU seconds of each.
+7. ``minhash``: Jaccard by MinHash beside exact search, ``--rows`` above 52,002 with ``--pool``: recall, time, memory.
 
 Run: .venv/bin/python benchmarks/dedup.py DATA [--rows 52002] [--parts rouge,ngram] [--pool alpaca|stream|FILE]
 DATA holds alpaca_52k/alpaca_data.json, pools/stream.json, gsm8k/test.jsonl and bbh/*.json. CPU seconds of one thread.
@@ -32,6 +33,7 @@ from typing import TypeVar
 
 from datagen.filters.duplicates import Pool
 from datagen.text.jaccard import jaccard_pool
+from datagen.text.minhash import minhash_pool
 from datagen.text.ngrams import ngrams
 from datagen.text.rouge import NoveltyPool, tokenize
 
@@ -165,6 +167,52 @@ def kernel(data: Path, rows: int, pool: str) -> None:
     print(f"kernel, {pool}: {len(lists):,} rows, {looked_at:,} pairs by rouge_score, {wrong} rows judged otherwise")
 
 
+def minhash(data: Path, rows: int, pool: str) -> None:
+    """Each search in a process of its own, since memory is compared; rows of the pool and edited copies."""
+    found = {}
+    for search in ("exact", "minhash"):
+        command = [sys.executable, __file__, str(data), "--rows", str(rows), "--pool", pool, "--search", search]
+        found[search] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        one = found[search]
+        print(
+            f"{search}, {one['rows']:,} rows, {len(one['dropped']):,} dropped: {one['seconds']:.2f} s, memory"
+            f" {one['own_mb']:,.0f} MB of its own, with pages of the file {one['peak_mb']:,.0f} MB, both above the"
+            f" start's; {one['false']} dropped rows are less than 0.7 similar to their neighbour"
+        )
+    exact, near = set(found["exact"]["dropped"]), set(found["minhash"]["dropped"])
+    recall = len(near & exact) / max(1, len(exact))
+    print(f"  recall of dropped rows {recall:.5f}, dropped by minhash alone {len(near - exact)}")
+
+
+def searched(data: Path, rows: int, pool: str, search: str) -> None:
+    """What one search makes of the rows, as JSON."""
+    of_alpaca = [f"{r['instruction']}\n{r['input']}\n{r['output']}" for r in alpaca(data)]
+    base = of_alpaca if pool == "alpaca" else pool_of(data, pool)
+    texts = edited(base, rows, random.Random(0))
+    make = minhash_pool if search == "minhash" else jaccard_pool
+    admit(make(0.7, "word", 5, "numba"), ["warm"])
+    index = make(0.7, "word", 5, "numba")
+    before, own_before, own = peak_mb(), own_mb(), 0.0
+    seconds, verdicts = 0.0, list[Near | None]()
+    for at in range(0, len(texts), BLOCK):
+        took, found = timed(lambda at=at: index.admit(texts[at : at + BLOCK]))  # type: ignore[misc]
+        seconds, own = seconds + took, max(own, own_mb())
+        verdicts += found
+    kept = [text for text, near in zip(texts, verdicts, strict=True) if near is None]
+    dropped = [(at, near) for at, near in enumerate(verdicts) if near is not None]
+    sample = random.Random(0).sample(dropped, min(5000, len(dropped)))
+    pairs = [(near, ngrams(texts[at], "word", 5), ngrams(kept[near[0]], "word", 5)) for at, near in sample]
+    wrong = sum(near[1] != len(a & b) / len(a | b) or near[1] < 0.7 for near, a, b in pairs)
+    result = {"rows": len(texts), "dropped": [at for at, _ in dropped], "seconds": seconds, "false": wrong}
+    print(json.dumps({**result, "own_mb": own - own_before, "peak_mb": max(0.0, peak_mb() - before)}))
+
+
+def own_mb() -> float:
+    """Resident memory that no file holds (Linux)."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0]) / 1024
+
+
 CHAIN = ("dedup_exact", "dedup_rouge", "dedup_ngram", "decontaminate against={}", "language keep=[en]")
 
 
@@ -274,10 +322,11 @@ def ngram(data: Path, rows: int, _: str) -> None:
 
 
 def edited(texts: list[str], rows: int, rng: random.Random) -> list[str]:
-    """Every sixth row a copy of an earlier one with up to a tenth of its words changed."""
+    """Every sixth row, or more for want of texts, a copy of another with up to a tenth of its words changed."""
     made = texts[: rows - rows // 6]
-    for _ in range(rows // 6):
-        parts = rng.choice(texts[: rows - rows // 6]).split()
+    originals = len(made)
+    for _ in range(rows - originals):
+        parts = made[rng.randrange(originals)].split()
         for _ in range(rng.randrange(1 + len(parts) // 10)):
             parts[rng.randrange(len(parts))] = rng.choice(("one", "other", "word"))
         made.append(" ".join(parts))
@@ -335,6 +384,7 @@ PARTS = {
     "growth": growth,
     "template": template,
     "kernel": kernel,
+    "minhash": minhash,
     "chain": chain,
 }
 
@@ -345,7 +395,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=52_002)
     parser.add_argument("--parts", default="rouge,ngram")
     parser.add_argument("--pool", default="alpaca", help="alpaca, stream, or a JSON file with a list of texts")
+    parser.add_argument("--search", choices=("exact", "minhash"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.search:
+        searched(options.data, options.rows, options.pool, options.search)
+        return
     for part in options.parts.split(","):
         PARTS[part](options.data, options.rows, options.pool)
     print(f"peak memory {peak_mb():,.0f} MB")

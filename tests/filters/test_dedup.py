@@ -20,8 +20,9 @@ from datagen.record import Answer, Record, encode, instruction
 from datagen.text.kept_texts import KeptTexts
 
 Filter = Callable[..., Iterator[Record]]
-FILTERS: list[Filter] = [dedup_exact, dedup_rouge, functools.partial(dedup_ngram, scope="instruction")]
-every_filter = pytest.mark.parametrize("dedup", FILTERS, ids=["exact", "rouge", "ngram"])
+_NGRAM: Filter = functools.partial(dedup_ngram, scope="instruction")
+FILTERS: list[Filter] = [dedup_exact, dedup_rouge, _NGRAM, functools.partial(_NGRAM, search="minhash")]
+every_filter = pytest.mark.parametrize("dedup", FILTERS, ids=["exact", "rouge", "ngram", "minhash"])
 
 QUESTION = "Name three colours of the rainbow, please."
 
@@ -165,6 +166,6 @@ def test_kept_texts_come_back_as_they_were() -> None:
 
 def test_impossible_settings_are_refused_before_any_work() -> None:
     with pytest.raises(ConfigError, match="at most 1"):
-        load_stage("filters.dedup_ngram").check({"threshold": 2, "unit": "word", "ngram": 5})
+        load_stage("filters.dedup_ngram").check({"threshold": 2, "unit": "word", "ngram": 5, "search": "exact"})
     with pytest.raises(ConfigError, match="at most 1, not 70"):
         load_stage("filters.dedup_rouge").check({"threshold": 70})
