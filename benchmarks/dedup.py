@@ -8,7 +8,7 @@
 4. ``template``: pools whose rows are all made from one long text, the worst case of a prefix filter.
 5. ``kernel``: 10,000 rows of the stream, every decision, maximum and neighbour against `rouge_score` itself.
 6. ``chain``: ``datagen filter`` over the Alpaca rows with all filters that need no model, CPU seconds of each.
-7. Decontamination against GSM8K and BBH: ours, and a set of tuples in Python, counting rows by the same rule.
+7. ``minhash``: Jaccard by MinHash beside exact search, ``--rows`` above 52,002 with ``--pool``: recall, time, memory.
 
 Run: .venv/bin/python benchmarks/dedup.py DATA [--rows 52002] [--parts rouge,ngram] [--pool alpaca|stream|FILE]
 DATA holds alpaca_52k/alpaca_data.json, pools/stream.json, gsm8k/test.jsonl and bbh/*.json. CPU seconds of one thread.
@@ -31,13 +31,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
-from datagen.filters.decontaminate import decontaminate
 from datagen.filters.duplicates import Pool
-from datagen.record import Record, instruction
 from datagen.text.jaccard import jaccard_pool
+from datagen.text.minhash import minhash_pool
 from datagen.text.ngrams import ngrams
 from datagen.text.rouge import NoveltyPool, tokenize
-from datagen.text.words import words
 
 T = TypeVar("T")
 Near = tuple[int, float]
@@ -169,6 +167,52 @@ def kernel(data: Path, rows: int, pool: str) -> None:
     print(f"kernel, {pool}: {len(lists):,} rows, {looked_at:,} pairs by rouge_score, {wrong} rows judged otherwise")
 
 
+def minhash(data: Path, rows: int, pool: str) -> None:
+    """Each search in a process of its own, since memory is compared; rows of the pool and edited copies."""
+    found = {}
+    for search in ("exact", "minhash"):
+        command = [sys.executable, __file__, str(data), "--rows", str(rows), "--pool", pool, "--search", search]
+        found[search] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        one = found[search]
+        print(
+            f"{search}, {one['rows']:,} rows, {len(one['dropped']):,} dropped: {one['seconds']:.2f} s, memory"
+            f" {one['own_mb']:,.0f} MB of its own, with pages of the file {one['peak_mb']:,.0f} MB, both above the"
+            f" start's; {one['false']} dropped rows are less than 0.7 similar to their neighbour"
+        )
+    exact, near = set(found["exact"]["dropped"]), set(found["minhash"]["dropped"])
+    recall = len(near & exact) / max(1, len(exact))
+    print(f"  recall of dropped rows {recall:.5f}, dropped by minhash alone {len(near - exact)}")
+
+
+def searched(data: Path, rows: int, pool: str, search: str) -> None:
+    """What one search makes of the rows, as JSON."""
+    of_alpaca = [f"{r['instruction']}\n{r['input']}\n{r['output']}" for r in alpaca(data)]
+    base = of_alpaca if pool == "alpaca" else pool_of(data, pool)
+    texts = edited(base, rows, random.Random(0))
+    make = minhash_pool if search == "minhash" else jaccard_pool
+    admit(make(0.7, "word", 5, "numba"), ["warm"])
+    index = make(0.7, "word", 5, "numba")
+    before, own_before, own = peak_mb(), own_mb(), 0.0
+    seconds, verdicts = 0.0, list[Near | None]()
+    for at in range(0, len(texts), BLOCK):
+        took, found = timed(lambda at=at: index.admit(texts[at : at + BLOCK]))  # type: ignore[misc]
+        seconds, own = seconds + took, max(own, own_mb())
+        verdicts += found
+    kept = [text for text, near in zip(texts, verdicts, strict=True) if near is None]
+    dropped = [(at, near) for at, near in enumerate(verdicts) if near is not None]
+    sample = random.Random(0).sample(dropped, min(5000, len(dropped)))
+    pairs = [(near, ngrams(texts[at], "word", 5), ngrams(kept[near[0]], "word", 5)) for at, near in sample]
+    wrong = sum(near[1] != len(a & b) / len(a | b) or near[1] < 0.7 for near, a, b in pairs)
+    result = {"rows": len(texts), "dropped": [at for at, _ in dropped], "seconds": seconds, "false": wrong}
+    print(json.dumps({**result, "own_mb": own - own_before, "peak_mb": max(0.0, peak_mb() - before)}))
+
+
+def own_mb() -> float:
+    """Resident memory that no file holds (Linux)."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0]) / 1024
+
+
 CHAIN = ("dedup_exact", "dedup_rouge", "dedup_ngram", "decontaminate against={}", "language keep=[en]")
 
 
@@ -278,10 +322,11 @@ def ngram(data: Path, rows: int, _: str) -> None:
 
 
 def edited(texts: list[str], rows: int, rng: random.Random) -> list[str]:
-    """Every sixth row a copy of an earlier one with up to a tenth of its words changed."""
+    """Every sixth row, or more for want of texts, a copy of another with up to a tenth of its words changed."""
     made = texts[: rows - rows // 6]
-    for _ in range(rows // 6):
-        parts = rng.choice(texts[: rows - rows // 6]).split()
+    originals = len(made)
+    for _ in range(rows - originals):
+        parts = made[rng.randrange(originals)].split()
         for _ in range(rng.randrange(1 + len(parts) // 10)):
             parts[rng.randrange(len(parts))] = rng.choice(("one", "other", "word"))
         made.append(" ".join(parts))
@@ -333,49 +378,13 @@ def datasketch_pairs(sets: list[list[str]]) -> set[tuple[int, int]]:
     return pairs
 
 
-def contamination(data: Path, rows: int, _: str) -> None:
-    items = exam_items(data)
-    benchmark = [instruction(item) for item in items]
-    records = [instruction(f"{r['instruction']}\n{r['input']}", r["output"]) for r in alpaca(data)[:rows]]
-    rng, lengths = random.Random(0), {}
-    for at in range(0, len(records), 100):
-        tokens = words(rng.choice(items))
-        lengths[at] = len(tokens)
-        begin = rng.randrange(max(1, len(tokens) - 12))
-        records[at] = instruction(f"{records[at].instruction} {' '.join(tokens[begin : begin + 13])}")
-    list(decontaminate(records[:1], against=benchmark[:1]))
-    for n in (8, 13):
-        empty, _ = timed(lambda n=n: list(decontaminate(records[:1], against=benchmark, ngram=n, scope="all")), times=2)  # type: ignore[misc]
-        ours, out = timed(lambda n=n: list(decontaminate(records, against=benchmark, ngram=n, scope="all")), times=2)  # type: ignore[misc]
-        index, known = timed(lambda n=n: {g for item in items for g in grams(item, n)})  # type: ignore[misc]
-        plain, flags = timed(lambda n=n, known=known: [plainly(r, known, n) for r in records])  # type: ignore[misc]
-        dropped = [r.dropped is not None for r in out]
-        missed = sum(flag and not drop for flag, drop in zip(flags, dropped, strict=True))
-        planted = [at for at, length in lengths.items() if length >= 5]
-        print(
-            f"decontaminate, n={n}, {len(records):,} rows, {len(items):,} items: index {empty:.2f} s, then"
-            f" {len(records) / (ours - empty):,.0f} rows/s; tuples: {index:.2f} s, {len(records) / plain:,.0f} rows/s;"
-            f" ratio {plain / (ours - empty):.1f}, whole {(index + plain) / ours:.1f}\n  dropped {sum(dropped)}, by"
-            f" tuples {sum(flags)}, missed {missed}; planted {len(planted)}, found {sum(dropped[at] for at in planted)}"
-        )
-
-
-def grams(text: str, n: int) -> list[tuple[str, ...]]:
-    tokens = words(text)
-    return [tuple(tokens[at : at + n]) for at in range(len(tokens) - n + 1)]
-
-
-def plainly(record: Record, known: set[tuple[str, ...]], n: int) -> bool:
-    return any(gram in known for gram in grams(f"{record.instruction}\n{record.answer}", n))
-
-
 PARTS = {
     "rouge": rouge,
     "ngram": ngram,
-    "decontaminate": contamination,
     "growth": growth,
     "template": template,
     "kernel": kernel,
+    "minhash": minhash,
     "chain": chain,
 }
 
@@ -384,9 +393,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("data", type=Path)
     parser.add_argument("--rows", type=int, default=52_002)
-    parser.add_argument("--parts", default="rouge,ngram,decontaminate")
+    parser.add_argument("--parts", default="rouge,ngram")
     parser.add_argument("--pool", default="alpaca", help="alpaca, stream, or a JSON file with a list of texts")
+    parser.add_argument("--search", choices=("exact", "minhash"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.search:
+        searched(options.data, options.rows, options.pool, options.search)
+        return
     for part in options.parts.split(","):
         PARTS[part](options.data, options.rows, options.pool)
     print(f"peak memory {peak_mb():,.0f} MB")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from datagen.filters.duplicates import Keep, preferring, tell
+from datagen.filters.clusters import Clusters
+from datagen.filters.duplicates import Keep, preferring
 from datagen.record import Record
 from datagen.stage import Rows
 from datagen.text.words import Scope, normal, scoped
@@ -22,16 +22,16 @@ def dedup_exact(
     first = {_key(record, scope): record.id for record in against or ()}
 
     def first_stays(rows: Iterable[Record]) -> Iterator[Record]:
-        clusters: Counter[str] = Counter()
+        clusters = Clusters("dedup_exact:duplicate")
         for record in rows:
             key = _key(record, scope)
             if key in first:
-                clusters[first[key]] += 1
+                clusters.add(first[key], scoped(record, scope))
                 yield record.drop("dedup_exact:duplicate", first=first[key])
             else:
                 first[key] = record.id
                 yield record
-        tell(clusters, "dedup_exact:duplicate")
+        clusters.report()
 
     return preferring(records, keep, first_stays)
 

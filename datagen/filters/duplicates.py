@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import itertools
-import logging
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, Protocol
 
+from datagen.filters.clusters import Clusters
 from datagen.record import Record
+from datagen.text.engine import Near
+from datagen.text.kept_texts import Kept, KeptTexts
 from datagen.text.words import Scope, scoped
-
-logger = logging.getLogger("datagen")
 
 Keep = Literal["first", "longest", "best-scored"]
 """Which of several similar rows stays. But for ``first`` all rows are held, and judged in order of preference."""
@@ -25,8 +26,11 @@ class Pool(Protocol):
     def fill(self, texts: Sequence[str]) -> None:
         """Add texts unseen."""
 
-    def admit(self, texts: Sequence[str]) -> list[tuple[int, float] | None]:
+    def admit(self, texts: Sequence[str]) -> list[Near | None]:
         """For each in turn the index of its nearest and their similarity; None: it is novel, and added."""
+
+
+_Judge = Callable[[Sequence[Record], Sequence[str]], tuple[list[Near | None], Iterable[bool]]]
 
 
 def preferring(
@@ -54,49 +58,71 @@ def novel(
 
     Evidence: ``similarity``, the ``neighbour``'s text and id (``first``), and where it stands in ``against`` the
     ``source`` it has there. Rows of one task with different inputs (scope ``task``) stand or fall together: the task
-    is judged once. Says at the end how many clusters there were: the rows that name one ``first``, and that row. Reads
-    ``_BLOCK`` rows ahead; holds the texts of all that it kept.
+    is judged once. Reports clusters at the end: the rows that name one ``first``, and that row. Reads ``_BLOCK`` rows
+    ahead; what was kept lies on disk, but for what the pool holds and, for scope ``task``, two digests a row.
     """
-    known = [(scoped(record, scope), record.id, record.source or "against") for record in against]
-    pool.fill([text for text, _, _ in known])
-    clusters: Counter[int] = Counter()
-    judged: dict[str, int] = {}
-    verdicts: list[tuple[int, float] | None] = []
-    seen: set[str] = set()
-    rows = iter(records)
-    while block := list(itertools.islice(rows, _BLOCK)):
-        texts, verdict_of = [scoped(record, scope) for record in block], []
-        new: list[int] = []
-        for at, (record, text) in enumerate(zip(block, texts, strict=True)):
-            whole = scoped(record, "instruction") if scope == "task" else text
-            if text not in judged or whole in seen:
-                judged[text] = len(verdicts) + len(new)
-                new.append(at)
-            seen.add(whole)
-            verdict_of.append(judged[text])
-        found = pool.admit([texts[at] for at in new])
-        known += [(texts[at], block[at].id, "") for at, near in zip(new, found, strict=True) if near is None]
-        verdicts += found
-        for record, at in zip(block, verdict_of, strict=True):
-            if (near := verdicts[at]) is None:
-                yield record
-                continue
-            clusters[near[0]] += 1
-            yield _dropped(record, reason, near[1], *known[near[0]])
-    tell({known[at][1]: size for at, size in clusters.items()}, reason)
+    clusters = Clusters(reason)
+    with contextlib.closing(KeptTexts()) as known:
+        held = iter(against)
+        while block := list(itertools.islice(held, _BLOCK)):
+            pool.fill([scoped(record, scope) for record in block])
+            for record in block:
+                known.append(scoped(record, scope), record.id, record.source or "against")
+        judge = _Tasks(pool).judge if scope == "task" else _all_new(pool)
+        rows = iter(records)
+        while block := list(itertools.islice(rows, _BLOCK)):
+            texts = [scoped(record, scope) for record in block]
+            verdicts, is_new = judge(block, texts)
+            for record, text, near, new in zip(block, texts, verdicts, is_new, strict=True):
+                if near is None and new:
+                    known.append(text, record.id)
+            for record, near in zip(block, verdicts, strict=True):
+                yield record if near is None else _dropped(record, reason, near[1], known[near[0]], clusters)
+    clusters.report()
 
 
-def tell(clusters: Mapping[str, int], reason: str) -> None:
-    """Log how many rows were like how many others, and the largest cluster; by the id that rows name as ``first``."""
-    if clusters:
-        largest = max(clusters, key=lambda id: clusters[id])
-        text = "%s: %d rows in %d clusters, each around the row they name; the largest: %d around %s"
-        logger.info(text, reason, sum(clusters.values()), len(clusters), clusters[largest], largest)
+def _all_new(pool: Pool) -> _Judge:
+    return lambda block, texts: (pool.admit(texts), itertools.repeat(True, len(texts)))
 
 
-def _dropped(record: Record, reason: str, similarity: float, text: str, id: str, source: str) -> Record:
-    where = {"source": source} if source else {}
-    return record.drop(reason, similarity=similarity, neighbour=text, first=id, **where)
+class _Tasks:
+    """Judges a task once, whatever its inputs; a row that is a copy as a whole is judged anew."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._verdicts: dict[bytes, Near | None] = {}
+        self._seen: set[bytes] = set()
+
+    def judge(self, block: Sequence[Record], texts: Sequence[str]) -> tuple[list[Near | None], list[bool]]:
+        """The verdict on each row's task, and whether it was made for this row."""
+        keys, is_new, here = [_digest(text) for text in texts], list[bool](), set[bytes]()
+        numbers, latest = list[int](), dict[bytes, int]()
+        for at, (record, key, text) in enumerate(zip(block, keys, texts, strict=True)):
+            whole = scoped(record, "instruction")
+            whole_key = key if whole == text else _digest(whole)
+            is_new.append((key not in self._verdicts and key not in here) or whole_key in self._seen)
+            here.add(key)
+            self._seen.add(whole_key)
+            if is_new[-1]:
+                latest[key] = at
+            numbers.append(latest.get(key, -1))
+        found = iter(self._pool.admit([text for text, new in zip(texts, is_new, strict=True) if new]))
+        made = {at: next(found) for at, new in enumerate(is_new) if new}
+        verdicts = [
+            made[number] if number >= 0 else self._verdicts[key] for number, key in zip(numbers, keys, strict=True)
+        ]
+        self._verdicts.update((key, made[at]) for key, at in latest.items())
+        return verdicts, is_new
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _dropped(record: Record, reason: str, similarity: float, near: Kept, clusters: Clusters) -> Record:
+    clusters.add(near.id, near.text)
+    where = {"source": near.source} if near.source else {}
+    return record.drop(reason, similarity=similarity, neighbour=near.text, first=near.id, **where)
 
 
 def _characters(record: Record) -> float:

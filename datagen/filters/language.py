@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from datagen.errors import ConfigError
 from datagen.record import Record
+from datagen.stage import EachAlone
 from datagen.text.language import identify, known_languages
 from datagen.text.words import Scope, scoped
 
@@ -28,7 +29,7 @@ def language(
     of: Scope = "all",
     min_share: float = 0.0,
     keep_unknown: bool = True,
-) -> Iterator[Record]:
+) -> EachAlone:
     """Rows in one of the languages ``keep`` (None: any), each with its ``language`` filled in.
 
     Code, addresses and formulas do not count. ``min_share`` is the least share of the text in that language; below it

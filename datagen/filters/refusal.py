@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from datagen.record import Record
+from datagen.stage import EachAlone
 from datagen.text.refusal import Kind, find_refusal
 
 _ALL: tuple[Kind, ...] = ("full", "partial", "moralising", "self_identification", "rate_limit")
 
 
-def refusal(records: Iterable[Record], *, kinds: tuple[Kind, ...] = _ALL) -> Iterator[Record]:
+def refusal(records: Iterable[Record], *, kinds: tuple[Kind, ...] = _ALL) -> EachAlone:
     """Rows none of whose answers refuses in one of the ways ``kinds``; the reason is the kind.
 
     ``full`` and ``partial`` (help follows) refusals; ``moralising`` about the request in place of an answer;

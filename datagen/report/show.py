@@ -192,4 +192,10 @@ def _flat(value: dict[str, Any]) -> dict[str, Any]:
 def _number(value: Any) -> str:
     if isinstance(value, float) and 0 < abs(value) < 0.001:
         return f"{value:.1e}"
-    return f"{value:.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    return (
+        f"{value:.3f}"
+        if isinstance(value, float)
+        else f"{value:,}"
+        if isinstance(value, int)
+        else printable(str(value))
+    )

@@ -29,15 +29,20 @@ class Index(Protocol):
 
 def jaccard_pool(threshold: float, unit: Unit, size: int, engine: Engine = "auto") -> Index:
     """An empty pool. With numba n-grams are told apart by 64-bit hashes, else by themselves."""
-    if not 0 < threshold <= 1:
-        raise ConfigError(f"a Jaccard threshold must be above 0 and at most 1, not {threshold}")
-    if size < 1:
-        raise ConfigError(f"an n-gram has at least 1 {unit}, not {size}")
+    check_sets(threshold, unit, size)
     if numba_is_wanted(engine):
         from datagen.text.jaccard_numba import NumbaIndex
 
         return NumbaIndex(threshold, unit, size)
     return PythonIndex(threshold, unit, size)
+
+
+def check_sets(threshold: float, unit: Unit, size: int) -> None:
+    """Raises ``ConfigError`` for a threshold or length that no n-gram can have."""
+    if not 0 < threshold <= 1:
+        raise ConfigError(f"a Jaccard threshold must be above 0 and at most 1, not {threshold}")
+    if size < 1:
+        raise ConfigError(f"an n-gram has at least 1 {unit}, not {size}")
 
 
 class PythonIndex:

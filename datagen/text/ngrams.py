@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import Literal
@@ -14,6 +15,8 @@ Unit = Literal["word", "character"]
 _SIGNS = "+=<>%/^#"
 _ASCII = bytes(byte if byte >= 128 or chr(byte).isalnum() or chr(byte) in _SIGNS + "_" else 32 for byte in range(256))
 _ALONE = re.compile(rf"[{UNSPACED}]")
+
+_GOLDEN, _MIX, _WORD = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 2**64 - 1
 
 
 def word_bytes(text: str) -> bytes:
@@ -31,3 +34,35 @@ def ngrams(text: str, unit: Unit, size: int) -> set[tuple[object, ...]]:
     tokens: Sequence[object] = word_bytes(text).split() if unit == "word" else list(characters(text))
     last = max(len(tokens) - size, 0) if tokens else -1
     return {tuple(tokens[at : at + size]) for at in range(last + 1)}
+
+
+def ngram_hashes(text: str, unit: Unit, size: int) -> set[int]:
+    """The 64-bit hashes of a text's n-grams that ``ngram_kernel.py`` makes, without machine code."""
+    tokens = [_word_hash(word) for word in word_bytes(text).split()] if unit == "word" else _points(text)
+    last = max(len(tokens) - size, 0) if tokens else -1
+    found = set[int]()
+    for at in range(last + 1):
+        value = 0
+        for token in tokens[at : at + size]:
+            value = (mixed(value ^ token) + 1) & _WORD
+        found.add(value)
+    return found
+
+
+def mixed(key: int) -> int:
+    """Every bit of 64 depends on every other."""
+    key = key * _GOLDEN & _WORD
+    key = (key ^ (key >> 32)) * _MIX & _WORD
+    return key ^ (key >> 29)
+
+
+@functools.lru_cache(2**16)
+def _word_hash(word: bytes) -> int:
+    value = _GOLDEN
+    for byte in word:
+        value = (value ^ byte) * _MIX & _WORD
+    return mixed(value)
+
+
+def _points(text: str) -> list[int]:
+    return list(map(ord, characters(text)))

@@ -8,17 +8,21 @@ from typing import Any
 
 import pytest
 
+from datagen import findings
 from datagen.errors import ConfigError
 from datagen.filters import duplicates
+from datagen.filters.clusters import Clusters
 from datagen.filters.dedup_exact import dedup_exact
 from datagen.filters.dedup_ngram import dedup_ngram
 from datagen.filters.dedup_rouge import dedup_rouge
 from datagen.plugins import load_stage
 from datagen.record import Answer, Record, encode, instruction
+from datagen.text.kept_texts import KeptTexts
 
 Filter = Callable[..., Iterator[Record]]
-FILTERS: list[Filter] = [dedup_exact, dedup_rouge, functools.partial(dedup_ngram, scope="instruction")]
-every_filter = pytest.mark.parametrize("dedup", FILTERS, ids=["exact", "rouge", "ngram"])
+_NGRAM: Filter = functools.partial(dedup_ngram, scope="instruction")
+FILTERS: list[Filter] = [dedup_exact, dedup_rouge, _NGRAM, functools.partial(_NGRAM, search="minhash")]
+every_filter = pytest.mark.parametrize("dedup", FILTERS, ids=["exact", "rouge", "ngram", "minhash"])
 
 QUESTION = "Name three colours of the rainbow, please."
 
@@ -112,8 +116,56 @@ def test_clusters_are_counted_and_the_largest_named(dedup: Filter, caplog: pytes
     assert f"4 rows in 2 clusters, each around the row they name; the largest: 3 around {rows[0].id}" in caplog.text
 
 
+@every_filter
+def test_the_report_holds_clusters_by_size_and_the_largest(dedup: Filter) -> None:
+    other = "Sort the numbers from one to ten, then add them up."
+    third = "Write\ta poem of two lines about the sea and about nothing else."
+    rows = [*(instruction(QUESTION, f"{at}") for at in range(5)), *(instruction(other, f"{at}") for at in range(2))]
+    rows += [*(instruction(third, f"{at}") for at in range(3)), instruction("Where is the moon?", "Up.")]
+    with findings.collecting() as found:
+        judged = list(dedup(rows))
+    assert found == {
+        "clusters": 3,
+        "rows_in_clusters": 10,
+        "2 to 3 rows": {"clusters": 2, "rows": 5},
+        "4 to 7 rows": {"clusters": 1, "rows": 5},
+        "largest 1": {"rows": 5, "first": rows[0].id, "begins": QUESTION},
+        "largest 2": {"rows": 3, "first": rows[7].id, "begins": "Write a poem of two lines about the"},
+        "largest 3": {"rows": 2, "first": rows[5].id, "begins": "Sort the numbers from one to ten, then"},
+    }
+    stayed = {record.id for record in judged if record.dropped is None}
+    assert all(record.dropped.evidence["first"] in stayed for record in judged if record.dropped)
+
+
+def test_without_a_duplicate_no_clusters_are_reported() -> None:
+    with findings.collecting() as found:
+        list(dedup_exact([instruction("One?"), instruction("Two?")]))
+    assert found == {}
+
+
+def test_of_many_clusters_those_that_ended_largest_are_named() -> None:
+    clusters = Clusters("x:y")
+    for size in (2, 9, 4, 3, 7):
+        for _ in range(size - 1):
+            clusters.add(f"id{size}", f"text {size}")
+    for _ in range(6):
+        clusters.add("id3", "text 3")
+    with findings.collecting() as found:
+        clusters.report()
+    assert [found[f"largest {at}"]["begins"] for at in (1, 2, 3)] == ["text 9", "text 3", "text 7"]
+
+
+def test_kept_texts_come_back_as_they_were() -> None:
+    kept, texts = KeptTexts(), ["", "two\nlines \0", "\ud800 文", "x" * 100_000]
+    for at, text in enumerate(texts):
+        kept.append(text, f"id{at}", "exam" if at else "")
+        assert kept[at] == (text, f"id{at}", "exam" if at else "")
+    assert [kept[at].text for at in (3, 0, 2)] == [texts[at] for at in (3, 0, 2)]
+    kept.close()
+
+
 def test_impossible_settings_are_refused_before_any_work() -> None:
     with pytest.raises(ConfigError, match="at most 1"):
-        load_stage("filters.dedup_ngram").check({"threshold": 2, "unit": "word", "ngram": 5})
+        load_stage("filters.dedup_ngram").check({"threshold": 2, "unit": "word", "ngram": 5, "search": "exact"})
     with pytest.raises(ConfigError, match="at most 1, not 70"):
         load_stage("filters.dedup_rouge").check({"threshold": 70})

@@ -21,7 +21,6 @@ from datagen.text.rouge import NoveltyPool, tokenize
 rouge_scorer = pytest.importorskip("rouge_score.rouge_scorer", reason="the reference is in the extra 'all'")
 reference = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
 
-np = pytest.importorskip("numpy")
 SEEDS = Path(__file__).parents[2] / "seeds/tasks.jsonl"
 ENGINES: list[Engine] = ["portable", *(["numba"] if importlib.util.find_spec("numba") else [])]
 
@@ -228,6 +227,7 @@ class AllPairs:
         self._lengths: list[int] = []
 
     def scores(self, tokens: list[str]) -> Any:
+        import numpy as np
         from rapidfuzz import process
         from rapidfuzz.distance import LCSseq
 
@@ -250,6 +250,7 @@ class AllPairs:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("make", [like_real, hostile])
 def test_ten_thousand_rows_are_judged_as_by_the_reference(make: Callable[..., list[str]], engine: Engine) -> None:
+    np = pytest.importorskip("numpy")
     texts = make(random.Random(0), 10_000)
     lists = [tokenize(text) for text in texts]
     pool, truth, kept = NoveltyPool(0.7, engine), AllPairs(), list[int]()

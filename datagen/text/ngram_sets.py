@@ -1,0 +1,41 @@
+"""Texts as sets of the hashes of their n-grams: one array behind one another, and where each set ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+
+import numpy as np
+
+from datagen.text import ngram_kernel as kernel
+from datagen.text.ngram_kernel import Ints
+from datagen.text.ngrams import Unit, characters, word_bytes
+
+Hashed = Callable[[Sequence[str], int], tuple[Ints, Ints]]
+
+
+def hashed(unit: Unit) -> Hashed:
+    """Texts and the size of an n-gram to the sets, each falling."""
+    return _word_sets if unit == "word" else _character_sets
+
+
+def _word_sets(texts: Sequence[str], size: int) -> tuple[Ints, Ints]:
+    encoded = [word_bytes(text) for text in texts]
+    ends, set_ends = _ends(encoded), np.empty(len(texts), np.int64)
+    joined = np.frombuffer(b"".join(encoded), np.uint8)
+    flat = np.empty(len(joined) // 2 + len(texts), np.int64)
+    kernel.word_ngram_sets(joined, ends, size, flat, set_ends)
+    return flat, set_ends
+
+
+def _character_sets(texts: Sequence[str], size: int) -> tuple[Ints, Ints]:
+    cleaned = [characters(text) for text in texts]
+    ends, set_ends = _ends(cleaned), np.empty(len(texts), np.int64)
+    points = np.frombuffer("".join(cleaned).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
+    flat = np.empty(len(points), np.int64)
+    kernel.ngram_sets(points, ends, size, flat, set_ends)
+    return flat, set_ends
+
+
+def _ends(parts: Sequence[str | bytes]) -> Ints:
+    return np.fromiter(accumulate(map(len, parts)), np.int64, len(parts))
