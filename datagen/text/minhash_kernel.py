@@ -75,14 +75,14 @@ def _shared(ids: Ints, other: Ints) -> int:
 def _nearest(tables: Tables, sets: Ints, ids: Ints, tags: Small) -> tuple[int, float]:
     """The most similar row that agrees in a band and reaches the threshold, the first among equals; else -1."""
     heads, links, ends, stamps = tables.heads, tables.links, tables.ends, tables.stamps
-    n, best, top = len(ids), np.int64(-1), 0.0
+    n, best, top = len(ids), -1, 0.0
     tables.fill[QUERY] += 1
     query = np.uint32(tables.fill[QUERY])
     for band in range(len(tags)):
         tag = tags[band]
         number = np.int64(heads[band, np.int64(tag) & (heads.shape[1] - 1)])
         while number:
-            row = number - 1
+            row = int(number) - 1
             number = np.int64(links[row, band, 1])
             if links[row, band, 0] != tag or stamps[row] == query:
                 continue
