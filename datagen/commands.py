@@ -39,10 +39,12 @@ def check(options: argparse.Namespace) -> int:
     pipeline = _loaded(options)
     config.check_tiny(options.file)
     done = runner.check(pipeline, options.root)
+    reads = {node.name: f"from {', '.join(map(str, node.inputs))}" if node.inputs else "" for node in pipeline.nodes}
+    columns = [reads, [node.stage.name for node in pipeline.nodes], reads.values()]
+    names, uses, inputs = (max(map(len, column)) for column in columns)
     for node in pipeline.nodes:
-        inputs = ", ".join(map(str, node.inputs))
         state = "done before" if done[node.name] else "to do"
-        print(f"{node.name:<16} {node.stage.name:<28} {'from ' + inputs if inputs else '':<28} {state}")
+        print(f"{node.name:<{names}}  {node.stage.name:<{uses}}  {reads[node.name]:<{inputs}}  {state}")
         print_preset(node)
     print(f"{len(pipeline.nodes)} stages, all names, keys and files check out")
     return 0
@@ -138,8 +140,10 @@ def list_stages(options: argparse.Namespace) -> int:
     if options.stage:
         _print_stage(load_stage(options.stage))
         return 0
-    for name in stage_names():
-        print(f"{name:<28} {load_stage(name).summary}")
+    names = stage_names()
+    width = max(map(len, names))
+    for name in names:
+        print(f"{name:<{width}}  {load_stage(name).summary}")
     return 0
 
 
@@ -173,7 +177,7 @@ def mix(options: argparse.Namespace) -> int:
     shares: dict[str, float | None] = {}
     settings: dict[str, Any] = {}
     titles: dict[str, str] = {}
-    allowed = load_stage("mixtures.blend").parameters
+    allowed = [name for name, one in load_stage("mixtures.blend").parameters.items() if one.kind != "rng"]
     for word in options.data:
         key, equals, value = word.partition("=")
         if equals and key.partition(".")[0] in allowed and not Path(key).is_file():
@@ -189,7 +193,7 @@ def mix(options: argparse.Namespace) -> int:
         raise ConfigError("mix: name at least one file")
     stages["mixture"] = {"use": "mixtures.blend", "from": _inputs(shares, settings), **_named(settings, titles)}
     if options.plan:
-        print_plan(config.build(_document(options, stages), where="datagen mix"), titles, options.tokenizer)
+        print_plan(config.build(_document(options, stages), where="mix"), titles, options.tokenizer)
         return 0
     if options.output is None:
         raise ConfigError("mix: say where the result goes with -o, or look at it with --plan")
@@ -258,8 +262,9 @@ def _one_stage(options: argparse.Namespace, stages: dict[str, Any]) -> int:
         from datagen.report.publish import check as check_export
 
         check_export(options)
+        _spare(options.output, stages)
         _license(options.licence, stages)
-    pipeline = config.build(_document(options, stages), where=f"datagen {options.handler}")
+    pipeline = config.build(_document(options, stages), where=options.handler)
     outcome = runner.run(pipeline, root=options.root, progress=_progress(options))
     said = _written(options, pipeline, outcome)  # before anything is printed: `| head` ends the program
     print_outcome(outcome, rows=0)
@@ -282,6 +287,12 @@ def _written(options: argparse.Namespace, pipeline: Pipeline, outcome: runner.Ou
     made = outcome.folders[last.name] / "model"
     shutil.copytree(made if made.is_dir() else outcome.folders[last.name], options.output, dirs_exist_ok=True)
     return [f"wrote {options.output}"]
+
+
+def _spare(output: Path, stages: dict[str, Any]) -> None:
+    for stage in stages.values():
+        if "path" in stage and output.exists() and Path(stage["path"]).exists() and output.samefile(stage["path"]):
+            raise ConfigError(f"-o {output}: is the file that is read; name another, so that nothing is lost")
 
 
 def _license(words: list[str], stages: dict[str, Any]) -> None:

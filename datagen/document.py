@@ -66,13 +66,13 @@ def find(name: str) -> Path:
     raise ConfigError(f"no pipeline file {name!r}; shipped ones: {known}")
 
 
-def parse_overrides(words: list[str]) -> dict[str, Any]:
+def parse_overrides(words: list[str], *, such_as: str = "stages.tasks.count=500") -> dict[str, Any]:
     """``["stages.tasks.count=500"]`` as a mapping; values are YAML. Raises ``ConfigError``."""
     parsed = {}
     for word in words:
         dotted, equals, value = word.partition("=")
         if not equals or not dotted:
-            raise ConfigError(f"{word!r} is not an override; write key=value, such as stages.tasks.count=500")
+            raise ConfigError(f"{word!r} is not an override; write key=value, such as {such_as}")
         parsed[dotted] = parse_value(value, word)
     return parsed
 
@@ -80,7 +80,7 @@ def parse_overrides(words: list[str]) -> dict[str, Any]:
 def parse_settings(words: list[str]) -> dict[str, Any]:
     """``["args.learning_rate=5e-4"]`` as the settings of one stage, dotted keys nested. Raises ``ConfigError``."""
     settings: dict[str, Any] = {}
-    for dotted, value in parse_overrides(words).items():
+    for dotted, value in parse_overrides(words, such_as="min_words=3").items():
         _set(settings, dotted, value, f"setting {dotted}")
     return settings
 

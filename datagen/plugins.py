@@ -227,7 +227,14 @@ def _converted(where: str, parameter: Parameter, value: Any) -> Any:
     except TypeError:  # an annotation that only Python callers can satisfy, such as a function
         return value
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {parameter.name}: {value!r}: {error}; it takes {parameter.spelled}") from error
+        raise ConfigError(f"{where}: {parameter.name}: {_problem(value, error, parameter)}") from error
+
+
+def _problem(value: Any, error: msgspec.ValidationError, parameter: Parameter) -> str:
+    """What msgspec found; where that is only the wrong type, which it spells as JSON would, the type that it takes."""
+    said = str(error)
+    own = said.startswith("Expected `") and "got `" in said and " - at " not in said
+    return f"{value!r}: it takes {parameter.spelled}" if own else f"{value!r}: {said}; it takes {parameter.spelled}"
 
 
 # What stands in the file for a special annotation, where that is not a name alone.

@@ -91,12 +91,15 @@ class Progress:
             sys.stderr.flush()
 
     def _report(self, over: threading.Event, tracker: _Tracker) -> None:
+        said = ""
         while not over.wait(_INTERVAL_S[self.style]):
             if self.style == "json":
                 self._json("progress", **tracker.numbers())
             elif self.style == "plain":
-                sys.stderr.write(f"  {tracker.line()}\n")
-                sys.stderr.flush()
+                if (now := tracker.line()) != said:  # after two minutes time is told in minutes
+                    sys.stderr.write(f"  {now}\n")
+                    sys.stderr.flush()
+                said = now
             else:
                 sys.stderr.write(f"\r\x1b[2K… {_cut(tracker.line(), shutil.get_terminal_size().columns - 3)}")
                 sys.stderr.flush()

@@ -6,6 +6,7 @@ A path without a suffix is a folder as the hub has it (``data/train-00000-of-000
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
@@ -49,6 +50,9 @@ def check(path: Path) -> None:
     is_folder = container(path) in ("folder", "disk")
     if path.is_dir() and not is_folder:
         raise ConfigError(f"{path}: is a folder")
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise ConfigError(f"{path}: nothing can be written in {above}")
     if path.exists() and is_folder and not (path.is_dir() and (_is_ours(path) or not any(path.iterdir()))):
         raise ConfigError(f"{path}: is there and was not written by datagen; name a new folder")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -153,9 +154,21 @@ def _row(record: Record) -> Text:
         if answer.scores:
             text.append("  " + ", ".join(f"{k} {v:.3g}" for k, v in answer.scores.items()), style="dim")
     if record.dropped:
-        evidence = ", ".join(f"{k}={v!r}" for k, v in record.dropped.evidence.items())
+        evidence = ", ".join(f"{k}={spelled(v)}" for k, v in record.dropped.evidence.items())
         text.append(f"\n    dropped {record.dropped.reason}  {shortened(evidence)}", style="red")
     return text
+
+
+def print_under(console: Console, text: Text) -> None:
+    """A text two spaces in, all of its lines."""
+    for line in text.wrap(console, console.width - 2):
+        line.rstrip()
+        console.print(Text("  ").append_text(line))
+
+
+def spelled(value: Any) -> str:
+    """A piece of evidence, or a label, as short as it can be told."""
+    return f"{value:.3g}" if isinstance(value, float) else repr(value)
 
 
 def shortened(text: str) -> str:
@@ -174,7 +187,9 @@ def _print_metrics(console: Console, result: Result) -> None:
     nested = {key: value for key, value in result.metrics.items() if isinstance(value, dict) and _flat(value)}
     flat = {key: value for key, value in result.metrics.items() if isinstance(value, (int, float, str))}
     if flat:
-        console.print("  " + "  ".join(f"{key} {_number(value)}" for key, value in flat.items()))
+        words = "  ".join(f"{key}\0{_number(value)}" for key, value in flat.items())  # a line never ends within a pair
+        for line in textwrap.wrap(words, console.width - 2, break_on_hyphens=False):
+            console.print(f"  {line.replace(chr(0), ' ')}")
     if nested:
         table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 2))
         columns = list(dict.fromkeys(key for value in nested.values() for key in _flat(value)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -11,7 +12,7 @@ from rich.text import Text
 from datagen.llm.journal import Journal
 from datagen.record import Record
 from datagen.report.lineage import Lineage, Row
-from datagen.report.show import open_console, printable, read_run, shortened
+from datagen.report.show import open_console, print_under, printable, read_run, shortened, spelled
 
 _SHORT = 12
 
@@ -52,7 +53,7 @@ def _print_row(
         return
     screen.print(Text(f"\n{id[:_SHORT]}  {generation}, made by {row.stage.name} ({row.stage.use})", style="bold"))
     for line in said(row.record):
-        screen.print(line)
+        print_under(screen, line)
     for key in lineage.calls(id, row.stage):
         reply = journal.get(bytes.fromhex(key)) if journal else None
         if reply is None:
@@ -65,21 +66,27 @@ def _print_row(
 
 
 def said(record: Record) -> Iterator[Text]:
-    """A record's turns, answers with their scores and notes, labels, and why it was dropped."""
+    """A record's turns, answers with their scores and notes, labels that say more, and why it was dropped."""
     for turn in record.prompt:
-        yield Text(f"  {turn.role}: {shortened(turn.content)}", style="cyan")
+        yield Text(f"{turn.role}: {shortened(turn.content)}", style="cyan")
     for answer in record.answers:
         scores = "".join(f"  {name} {score:g}" for name, score in answer.scores.items())
         model = f"  ({printable(answer.model)})" if answer.model else ""
-        yield Text(f"  → {shortened(answer.content)}{model}{scores}")
-    if record.labels:
-        yield Text("  " + ", ".join(f"{name} {shortened(str(value))}" for name, value in record.labels.items()), "dim")
+        yield Text(f"→ {shortened(answer.content)}{model}{scores}")
+    told = {turn.content for turn in record.prompt} | {""}
+    labels = {name: value for name, value in record.labels.items() if str(value) not in told} if record.labels else {}
+    if labels:
+        yield Text(", ".join(f"{name} {_label(value)}" for name, value in labels.items()), "dim")
     if record.dropped:
-        yield Text(f"  dropped {reason(record)}", style="red")
+        yield Text(f"dropped {reason(record)}", style="red")
+
+
+def _label(value: Any) -> str:
+    return shortened(value if isinstance(value, str) else spelled(value))
 
 
 def reason(record: Record) -> str:
     """Why a record was dropped, and the evidence, in a line."""
     assert record.dropped, "a dropped record"
-    evidence = ", ".join(f"{name}={value!r}" for name, value in record.dropped.evidence.items())
+    evidence = ", ".join(f"{name}={spelled(value)}" for name, value in record.dropped.evidence.items())
     return f"{record.dropped.reason}  {shortened(evidence)}".rstrip()

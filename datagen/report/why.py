@@ -10,7 +10,7 @@ from rich.text import Text
 
 from datagen.record import Record
 from datagen.report.lineage import Lineage, Row
-from datagen.report.show import open_console, read_run
+from datagen.report.show import open_console, print_under, read_run
 from datagen.report.trace import reason, said
 from datagen.store import Result
 
@@ -28,7 +28,7 @@ def print_why(root: Path, run: str, prefix: str) -> None:
     id = lineage.identify(prefix)
     screen.print(Text(id, style="bold"))
     for line in said(lineage.first([id])[id].record):
-        screen.print(line)
+        print_under(screen, line)
     kept: dict[str, Record] = {}
     born: set[str] = set()
     for result in lineage.stages:

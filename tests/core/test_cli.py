@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -123,7 +124,9 @@ def test_show_without_any_run_says_so(run: list[str], capsys: pytest.CaptureFixt
 
 def test_list_shows_all_stages_and_one_stages_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
-    assert "filters.length" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("filters.length ") for line in lines)
+    assert len({re.match(r"\S+ +", line).end() for line in lines}) == 1  # type: ignore[union-attr]
     assert main(["list", "self_instruct"]) == 0
     out = capsys.readouterr().out
     assert "count                int                      required" in out
@@ -184,6 +187,11 @@ def test_evaluate_and_train_are_the_same_stages(data: str) -> None:
         (["filter", "data.json", "--use", "length 'x", "-o", "x.jsonl"], "No closing quotation"),
         (["filter", "data.json", "--use", "blend", "-o", "x.jsonl"], "mixtures.blend is no filter"),
         (["filter", "data.json", "--use", "length", "-o", "x.csv"], "must end in .jsonl"),
+        (["filter", "data.json", "--use", "length min_words=x", "-o", "x.jsonl"], "'x': it takes int | None"),
+        (["filter", "data.json", "--use", "length min_words", "-o", "x.jsonl"], "write key=value, such as min_words=3"),
+        (["filter", "data.json", "--use", "length", "-o", "./data.json"], "is the file that is read"),
+        (["filter", "data.json", "--use", "length", "-o", "data.json/x.jsonl"], "nothing can be written in"),
+        (["mix", "data.json", "sise=5", "-o", "x.jsonl"], "settings: shares, counts, temperature, caps, rate_max, "),
         (["mix", "none.jsonl=0.5", "-o", "x.jsonl"], "no file 'none.jsonl'"),
         (["mix", "data.json=much", "-o", "x.jsonl"], "the share 'much' is no number"),
         (["mix", "size=5", "-o", "x.jsonl"], "name at least one file"),

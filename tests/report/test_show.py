@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,13 @@ def test_long_and_many_lined_texts_are_cut_to_a_line(tmp_path: Path, capsys: pyt
     out = capsys.readouterr().out
     assert "a ⏎ b" in out
     assert out.count("x") < 170
+
+
+def test_numbers_that_need_more_lines_are_wrapped_between_two_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = {f"number_{n}": n / 7 for n in range(20)}
+    print_outcome(Outcome(tmp_path, {"x": Result("x", "training.sft", "job", [], metrics=metrics)}, {"x": tmp_path}))
+    lines = [line for line in capsys.readouterr().out.splitlines() if "number_" in line]
+    assert len(lines) > 1
+    assert all(re.fullmatch(r"  number_\d+ \d\.\d{3}(  number_\d+ \d\.\d{3})*", line) for line in lines)

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.text import Text
 
 import datagen
 from datagen.cli import main
 from datagen.llm import trail
 from datagen.llm.client import LLM
 from datagen.record import Message, Record, instruction, read_records
+from datagen.report.show import open_console, print_under
+from datagen.report.trace import said
 
 Lines = Callable[..., list[str]]
 
@@ -196,3 +199,16 @@ def test_what_a_reply_holds_is_printed_as_text(tmp_path: Path, capsys: pytest.Ca
     assert "│ [red]x[/red]" in out
     assert "│ �[31mred" in out
     assert "\x1b" not in out
+
+
+def test_labels_are_short_and_say_nothing_twice() -> None:
+    labels = {"similarity": 2 / 3, "instruction": "Say it", "input": "", "kinds": ["a"], "skill": "echo"}
+    lines = [line.plain for line in said(instruction("Say it").labelled(**labels))]
+    assert lines == ["user: Say it", "similarity 0.667, kinds ['a'], skill echo"]
+
+
+def test_a_long_line_goes_on_below_where_it_began(capsys: pytest.CaptureFixture[str]) -> None:
+    print_under(open_console(), Text("word " * 60))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 1
+    assert all(line.startswith("  word") and line == line.rstrip() for line in lines)
