@@ -69,11 +69,14 @@ def said(record: Record) -> Iterator[Text]:
     for turn in record.prompt:
         yield Text(f"  {turn.role}: {shortened(turn.content)}", style="cyan")
     for answer in record.answers:
-        scores = "".join(f"  {name} {score:g}" for name, score in answer.scores.items())
+        scores = "".join(f"  {printable(name)} {score:g}" for name, score in answer.scores.items())
         model = f"  ({printable(answer.model)})" if answer.model else ""
         yield Text(f"  → {shortened(answer.content)}{model}{scores}")
     if record.labels:
-        yield Text("  " + ", ".join(f"{name} {shortened(str(value))}" for name, value in record.labels.items()), "dim")
+        yield Text(
+            "  " + ", ".join(f"{printable(name)} {shortened(str(value))}" for name, value in record.labels.items()),
+            "dim",
+        )
     if record.dropped:
         yield Text(f"  dropped {reason(record)}", style="red")
 
