@@ -70,5 +70,5 @@ def ifd(
 
 def _ratio(given: float, alone: float, ratio: str) -> float:
     if ratio == "perplexity":
-        return math.exp(min(given - alone, _LARGEST))
+        return math.exp(given - alone) if given - alone < _LARGEST else math.inf
     return given / max(alone, _CERTAIN)

@@ -63,7 +63,7 @@ def perplexity(
     loaded = LocalModel(model, layout=layout, device=device, max_tokens=max_tokens)
 
     def measure(spans: list[Any]) -> list[float]:
-        return [math.exp(min(loss, _LARGEST)) for loss in loaded.losses(spans)]
+        return [math.exp(loss) if loss < _LARGEST else math.inf for loss in loaded.losses(spans)]
 
     read = loaded.answer if of == "answer" else loaded.whole
     for record, value in scored(records, "perplexity", read, measure):

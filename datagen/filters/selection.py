@@ -46,8 +46,8 @@ class Selection:
     """One stage's choice by a number of each row; rows go in with ``take``, and what waited comes with ``rest``.
 
     Bounds are applied as rows come; a share holds all rows, is one of those that have a number, and gives ties to the
-    earlier row. With ``rng`` as many random rows as were kept, of all that have an answer, are put beside them, as
-    ``from: NAME.random`` (AlpaGasus's control); for that all rows are held, too.
+    earlier row. With ``rng`` as many random rows as were kept, of all that have an answer or a number, are put beside
+    them, as ``from: NAME.random`` (AlpaGasus's control); for that all rows are held, too.
     """
 
     def __init__(self, stage: str, limits: Limits, rng: random.Random | None, *, number: str = "score") -> None:
@@ -61,7 +61,7 @@ class Selection:
         """Rows that are decided. A row without a number (None) is let through as it is."""
         if value is not None:
             self.distribution.add(value)
-        if self._pool is not None and record.answers:
+        if self._pool is not None and (record.answers or value is not None):
             self._pool.append(record)
         if self._limits.share is not None:
             self._held.append((record, value))
@@ -81,7 +81,7 @@ class Selection:
         values = [value for _, value in self._held]
         ranked = sorted((-one, at) for at, one in enumerate(values) if one is not None and self._is_within(one))
         known = sum(value is not None for value in values)
-        start = round(self._limits.skip * known)
+        start = min(round(self._limits.skip * known), known - 1)  # of a few rows as well one is kept
         window = ranked[start : start + max(1, round(share * known))]
         kept = {at for _, at in window}
         for at, (record, value) in enumerate(self._held):

@@ -135,8 +135,11 @@ def _weights(lengths: dict[str, int], bounds: dict[str, float], settings: Mappin
         _known(shares, lengths, "shares")
         return {name: shares.get(name, 0.0) for name in lengths}
     most = float("inf") if settings["rate_max"] is None else settings["rate_max"]
-    power = 1 / (settings["temperature"] or 1.0)
-    return {name: float(min(there, bounds[name], most)) ** power for name, there in lengths.items()}
+    rates = {name: float(min(there, bounds[name], most)) for name, there in lengths.items()}
+    if (temperature := settings["temperature"]) is None:
+        return rates
+    largest = max(rates.values(), default=1.0) or 1.0  # powers of what is above 1 may be beyond a float
+    return {name: (rate / largest) ** (1 / temperature) for name, rate in rates.items()}
 
 
 def _number(count: int | str, there: int) -> int:

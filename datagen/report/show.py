@@ -152,7 +152,7 @@ def _row(record: Record) -> Text:
     for answer in record.answers:
         text.append("\n    → ").append(shortened(answer.content))
         if answer.scores:
-            text.append("  " + ", ".join(f"{k} {v:.3g}" for k, v in answer.scores.items()), style="dim")
+            text.append("  " + ", ".join(f"{printable(k)} {v:.3g}" for k, v in answer.scores.items()), style="dim")
     if record.dropped:
         evidence = ", ".join(f"{k}={spelled(v)}" for k, v in record.dropped.evidence.items())
         text.append(f"\n    dropped {record.dropped.reason}  {shortened(evidence)}", style="red")
@@ -196,7 +196,7 @@ def _print_metrics(console: Console, result: Result) -> None:
         for column in ["", *columns]:
             table.add_column(column, justify="right" if column else "left")
         for key, value in nested.items():
-            table.add_row(Text(key), *(_number(value[c]) if c in value else "" for c in columns))
+            table.add_row(Text(printable(key)), *(_number(value[c]) if c in value else "" for c in columns))
         console.print(table)
 
 

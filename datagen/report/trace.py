@@ -70,13 +70,13 @@ def said(record: Record) -> Iterator[Text]:
     for turn in record.prompt:
         yield Text(f"{turn.role}: {shortened(turn.content)}", style="cyan")
     for answer in record.answers:
-        scores = "".join(f"  {name} {score:g}" for name, score in answer.scores.items())
+        scores = "".join(f"  {printable(name)} {score:g}" for name, score in answer.scores.items())
         model = f"  ({printable(answer.model)})" if answer.model else ""
         yield Text(f"→ {shortened(answer.content)}{model}{scores}")
     told = {turn.content for turn in record.prompt} | {""}
     labels = {name: value for name, value in record.labels.items() if str(value) not in told} if record.labels else {}
     if labels:
-        yield Text(", ".join(f"{name} {_label(value)}" for name, value in labels.items()), "dim")
+        yield Text(", ".join(f"{printable(name)} {_label(value)}" for name, value in labels.items()), "dim")
     if record.dropped:
         yield Text(f"dropped {reason(record)}", style="red")
 

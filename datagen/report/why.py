@@ -10,7 +10,7 @@ from rich.text import Text
 
 from datagen.record import Record
 from datagen.report.lineage import Lineage, Row
-from datagen.report.show import open_console, print_under, read_run
+from datagen.report.show import open_console, print_under, printable, read_run
 from datagen.report.trace import reason, said
 from datagen.store import Result
 
@@ -71,7 +71,7 @@ def _news(record: Record, given: Record | None) -> str:
     """The scores that a stage gave."""
     old = {(at, name) for at, answer in enumerate(given.answers if given else ()) for name in answer.scores}
     scores = [
-        f"  {name} {score:g}"
+        f"  {printable(name)} {score:g}"
         for at, answer in enumerate(record.answers)
         for name, score in answer.scores.items()
         if (at, name) not in old

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 
-_FENCE = re.compile(r"^ {0,3}(```+|~~~+)[ \t]*([\w+#.-]*)[^\n`]*\n(.*?)(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.M | re.S)
+_FENCE = re.compile(r"^ {0,3}(```+|~~~+)[ \t]*+([\w+#.-]*+)[^\n`]*+\n(.*?)(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.M | re.S)
 _PYTHON = {"python", "py", "python3", "py3"}
 _LONGEST = 200_000
 

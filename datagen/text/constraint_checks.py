@@ -18,7 +18,7 @@ from datagen.text.language import identify
 
 Relation = Literal["at least", "less than"]
 
-_SENTENCE = re.compile(r"[.!?…]+[\"'”’)\]*_]*(?=\s|$)|[。！？]+[”’」』）]*")
+_SENTENCE = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’)\]*_]*+(?=\s|$)|[。！？]+[”’」』）]*")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|prof|st|vs|etc|jr|sr|no|fig|e\.g|i\.e|approx|inc|ltd|co)|\b[a-z])\.$", re.I
 )
@@ -111,7 +111,7 @@ def multiple_sections(response: str, *, section_spliter: str, num_sections: int)
 
 def json_format(response: str) -> bool:
     """All of it is JSON, in a Markdown fence or not."""
-    text = re.sub(r"^```\w*\s*|\s*```$", "", response.strip())
+    text = re.sub(r"^```\w*", "", response.strip()).removesuffix("```")
     try:
         json.loads(text)
     except (ValueError, RecursionError):

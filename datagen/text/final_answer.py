@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-_MARKED = re.compile(r"^\s*####[ \t]*(.+)$", re.M)
-_SAID = re.compile(r"\b(?:final )?answer(?: is|:)[ \t]*([^\n]+)", re.I)
+_MARKED = re.compile(r"^[^\S\n]*####[ \t]*(.+)$", re.M)
+_SAID = re.compile(r"\b(?:final )?answer(?: is|:)[ \t]*([^\s][^\n]*)", re.I)
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/[1-9]\d*)?|-?\.\d+")
 _FRACTION = re.compile(r"\\[dt]?frac\{(-?\d+)\}\{([1-9]\d*)\}")
 _DRESS = re.compile(r"\\(?:text|mathrm|mathbf)\{([^{}]*)\}")
@@ -28,7 +28,9 @@ def final_answer(answer: str) -> str | None:
 
 def same_answer(given: str, reference: str) -> bool:
     """Whether both are the same number, or, where either holds none, the same text but for case, spaces and dress."""
-    one, other = _plain(given), _plain(final_answer(reference) or reference)
+    one, other = _plain(given), _plain(reference)
+    if _value(other) is None and one.casefold() != other.casefold():  # a solution, not its result alone
+        other = _plain(final_answer(reference) or reference)
     numbers = _value(one), _value(other)
     return numbers[0] == numbers[1] if None not in numbers else one.casefold() == other.casefold()
 
@@ -47,7 +49,7 @@ def _boxed(answer: str) -> str | None:
 
 def _plain(text: str) -> str:
     text = _FRACTION.sub(r"\1/\2", _DRESS.sub(r"\1", text))
-    return " ".join(re.sub(r"[$*`]|\\[,!;$()]|^[\s:]+|[\s.]+$", "", text).split())
+    return " ".join(re.sub(r"[$*`]|\\[,!;$()]", "", text).split()).lstrip(" :").rstrip(" .")
 
 
 def _value(text: str) -> Fraction | None:

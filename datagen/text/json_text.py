@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any, Literal
 
 Where = Literal["answer", "fenced", "either"]
 
-_FENCED = re.compile(r"^[ \t]*```+[ \t]*(\w*)[ \t]*\n(.*?)^[ \t]*```+[ \t]*$", re.M | re.S)
+_FENCE = re.compile(r"[ \t]*```+[ \t]*+(\w*)[ \t]*")
 _MOST_DIGITS = 4000  # what Python turns into a whole number without being told
 
 
@@ -26,7 +28,7 @@ def json_of(answer: str, where: Where) -> Any:
     Raises ``NotJSON``.
     """
     text = answer.strip()
-    blocks = [body for mark, body in _FENCED.findall(answer.replace("\r\n", "\n")) if mark.lower() in ("", "json")]
+    blocks = [body for mark, body in _fenced(answer) if mark.lower() in ("", "json")]
     if where == "fenced" or (where == "either" and blocks and not text.startswith(("{", "["))):
         if len(blocks) != 1:
             raise NotJSON("several_blocks" if blocks else "no_json", f"{len(blocks)} fenced blocks of JSON")
@@ -42,6 +44,21 @@ def json_of(answer: str, where: Where) -> Any:
         raise NotJSON("not_json", str(error)[:200]) from error
 
 
+def _fenced(answer: str) -> Iterator[tuple[str, str]]:
+    """Mark and text of each block that is closed; line by line, since a pattern would look for each end to the last."""
+    mark: str | None = None
+    lines: list[str] = []
+    for line in answer.replace("\r\n", "\n").split("\n"):
+        fence = _FENCE.fullmatch(line)
+        if mark is None:
+            mark, lines = (fence[1] if fence else None), []
+        elif fence and not fence[1]:
+            yield mark, "\n".join(lines)
+            mark = None
+        else:
+            lines.append(line)
+
+
 def _refused(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
@@ -49,8 +66,8 @@ def _refused(name: str) -> Any:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands there twice")
+        times = Counter(key for key, _ in pairs)
+        raise ValueError(f"the key {next(key for key in times if times[key] > 1)!r} stands there twice")
     return found
 
 

@@ -21,6 +21,9 @@ class Finding(NamedTuple):
     end: int
 
 
+Place = tuple[str, ...]
+"""A part of a record and the keys that lead into it."""
+
 Finder = Callable[[str], list[Finding]]
 """Findings in their order; none overlaps another."""
 
@@ -35,7 +38,7 @@ def judged(record: Record, find: Finder, *, stage: str, action: Action) -> Recor
         return record
     kinds = dict(sorted(Counter(finding.kind for _, _, finding in found).items()))
     if action == "drop":
-        shown = [_shown(where, text, finding) for where, text, finding in found[:10]]
+        shown = [_shown(where, text, finding, find) for where, text, finding in found[:10]]
         return record.drop(f"{stage}:{found[0][2].kind}", found=kinds, shown=shown)
     return _masked(record, find).labelled(**{stage: kinds})
 
@@ -67,34 +70,34 @@ def _masked(record: Record, find: Finder) -> Record:
     return replace(record, prompt=prompt, answers=tuple(answers), labels=clean(record.labels), parents=(record.id,))
 
 
-def _texts(record: Record) -> Iterator[tuple[str, str]]:
-    """Every text of a record, with a name for its place; labels too, since exports write them."""
+def _texts(record: Record) -> Iterator[tuple[Place, str]]:
+    """Every text of a record, with its place; labels too, since exports write them."""
     for at, message in enumerate(record.prompt):
-        yield f"prompt[{at}]", message.content
+        yield (f"prompt[{at}]",), message.content
     for at, answer in enumerate(record.answers):
-        yield f"answers[{at}]", answer.content
-        for name, note in answer.notes.items():
-            yield f"answers[{at}].notes.{name}", note
-    yield from _strings("labels", record.labels)
+        yield from _strings((f"answers[{at}]",), answer.content)
+        yield from _strings((f"answers[{at}]", "notes"), answer.notes)
+    yield from _strings(("labels",), record.labels)
 
 
-def _strings(where: str, value: Any) -> Iterator[tuple[str, str]]:
+def _strings(where: Place, value: Any) -> Iterator[tuple[Place, str]]:
     if isinstance(value, str):
         yield where, value
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield f"{where} (a key)", str(key)
-            yield from _strings(f"{where}.{key}", item)
+            yield (*where, "(a key)"), str(key)
+            yield from _strings((*where, str(key)), item)
     elif isinstance(value, list | tuple):
         for at, item in enumerate(value):
-            yield from _strings(f"{where}[{at}]", item)
+            yield from _strings((*where, str(at)), item)
 
 
-def _shown(where: str, text: str, finding: Finding) -> dict[str, Any]:
+def _shown(where: Place, text: str, finding: Finding, find: Finder) -> dict[str, Any]:
+    """The place is made of the record's own keys, which may be what must not be passed on."""
     start, end = finding.start, finding.end
     return {
         "kind": finding.kind,
-        "in": where[:80],
+        "in": ".".join(masked(part, find(part)) for part in where)[:80],
         "at": start,
         "length": end - start,
         "opening": f"{text[start : start + 2]}…",

@@ -73,6 +73,8 @@ class _Reader:
         exponent = self._signed()
         if exponent.denominator != 1 or abs(exponent) > _MOST_POWER:
             raise ValueError("no small whole power")
+        if max(base.numerator.bit_length(), base.denominator.bit_length()) * abs(exponent) > _MOST_BITS:
+            raise ValueError("too large a number")
         return Fraction(base ** int(exponent))
 
     def _single(self) -> Fraction:

@@ -62,13 +62,22 @@ def _checked(result: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def _end_as(child: int, *, by_signal: bool) -> None:
-    """Ends this process as its child ended; the first process of a namespace dies of no signal, and says 128 more."""
+def _end_as(child: int, reading: int) -> None:
+    """Ends this process as its child ended, or of the signal that the child says through the pipe."""
     number = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    number = 128 - number if number < 0 else number
-    if by_signal and number > 128:
-        os.kill(os.getpid(), number - 128)
+    if said := os.read(reading, 1):
+        number = -said[0]
+    if number < 0:
+        os.kill(os.getpid(), -number)
     os._exit(number)
+
+
+def _say_end_of(child: int, writing: int) -> None:
+    """The same for the first process of a namespace, which dies of no signal and says it instead."""
+    number = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if number < 0:
+        os.write(writing, bytes([-number]))
+    os._exit(max(number, 0))
 
 
 def main(work: str, cpu_s: str, memory_mib: str, password: str, *command: str) -> None:
@@ -77,13 +86,15 @@ def main(work: str, cpu_s: str, memory_mib: str, password: str, *command: str) -
         try:
             libc = ctypes.CDLL(None, use_errno=True)
             _enter_namespaces(libc)
+            reading, writing = os.pipe()  # which the program does not inherit
             if first := os.fork():
-                _end_as(first, by_signal=True)
+                os.close(writing)
+                _end_as(first, reading)
             _checked(libc.prctl(_PDEATHSIG, signal.SIGKILL))
             _checked(libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0))
             _shut_files(libc, work.encode())
             if second := os.fork():
-                _end_as(second, by_signal=False)
+                _say_end_of(second, writing)
             resource.setrlimit(resource.RLIMIT_NPROC, (_PROCESSES, _PROCESSES))
         except (OSError, AttributeError) as error:
             sys.stderr.write(f"{password} {error}\n")

@@ -26,7 +26,7 @@ _SAME = str.maketrans(
 )
 _LATEX = re.compile(r"\\(times|cdot|div|approx|left|right|[,;! ()\[\]$%])")
 _LATEX_FORMS = {"times": "*", "cdot": "*", "div": "/", "approx": "≈", "%": "%"}
-_BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")
+_BOLD = re.compile(r"\*\*(?=\S)(.{1,200}?)(?<=\S)\*\*")
 _BULLET = re.compile(r"^\s*(?:[-*+•]\s+)+")
 _TOKEN = re.compile(
     r"(?P<number>(?:[1-9]\d{0,2}(?:,\d{3})+|0|[1-9]\d*)(?:\.\d+)?(?![\d]|[,.]\d)|\.\d+(?![\d]|\.\d))"
@@ -36,8 +36,8 @@ _TOKEN = re.compile(
     r"|(?P<percent>%)"
     r"|(?P<word>[^\W\d_]+(?:['’][^\W\d_]+)?)"
     r"|(?P<space>[ \t]+)|(?P<currency>[$€£¥])"
-    r"|(?P<stop>[.,;:!?\"'“”‘’]+(?=\s|$)|(?<!\d):|:(?!\d)|[;\"“”])"
-    r"|(?P<other>.)",
+    r"|(?P<stop>(?<![.,;:!?\"'“”‘’])[.,;:!?\"'“”‘’]++(?=\s|$)|(?<!\d):|:(?!\d)|[;\"“”])"
+    r"|(?P<other>\d(?:[.,]?\d)*+|.)",  # digits that are no number at once: else each of them would be tried anew
     re.S,
 )
 _FUNCTIONS = frozenset(
@@ -165,6 +165,8 @@ def _tokens(line: str) -> list[Token]:
 def _idle_brackets(tokens: list[Token]) -> set[int]:
     opened: list[int] = []
     idle: set[int] = set()
+    broken = [0, *itertools.accumulate(one.kind in ("equals", "stop", "other") for one in tokens)]
+    numbers = [0, *itertools.accumulate(one.kind == "number" for one in tokens)]
     for at, token in enumerate(tokens):
         if token.text == "(" and token.kind == "bracket":
             opened.append(at)
@@ -173,10 +175,7 @@ def _idle_brackets(tokens: list[Token]) -> set[int]:
                 idle.add(at)
                 continue
             start = opened.pop()
-            inside = tokens[start + 1 : at]
-            if any(one.kind in ("equals", "stop", "other") for one in inside) or not any(
-                one.kind == "number" for one in inside
-            ):
+            if broken[start] < broken[at] or numbers[start] == numbers[at]:
                 idle |= {start, at}
     return idle | set(opened)
 
@@ -199,11 +198,16 @@ def _runs(tokens: list[Token]) -> Iterator[list[Token]]:
         if run and (token.kind == "other" or (token.kind == "word" and touches)):
             run.append(Token("other", "?", False))
         if any(one.kind == "equals" for one in run):
-            yield run[:_MOST_TOKENS]
+            yield _shortened(run)
         unreadable = touches or (token.kind == "word" and _meets_sum(tokens, at))
         run = []
     if any(one.kind == "equals" for one in run):
-        yield run[:_MOST_TOKENS]
+        yield _shortened(run)
+
+
+def _shortened(run: list[Token]) -> list[Token]:
+    """At most ``_MOST_TOKENS``; a side that was cut off is not read."""
+    return run if len(run) <= _MOST_TOKENS else [*run[:_MOST_TOKENS], Token("other", "?", False)]
 
 
 def _meets_sum(tokens: list[Token], at: int) -> bool:
@@ -261,4 +265,7 @@ def _singular(unit: str) -> str:
 
 
 def _shown(value: Fraction) -> str:
-    return str(value.numerator) if value.denominator == 1 else f"{float(value):.6g}"
+    try:
+        return str(value.numerator) if value.denominator == 1 else f"{float(value):.6g}"
+    except OverflowError:
+        return str(round(value))

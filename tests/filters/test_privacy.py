@@ -42,6 +42,16 @@ def test_rows_are_dropped_and_the_evidence_does_not_repeat_what_was_found() -> N
     assert reasons(list(personal_data(ROWS[2:3], kinds=("street_address",)))) == ["personal_data:street_address"]
 
 
+def test_a_key_that_leads_to_what_was_found_is_not_repeated_either() -> None:
+    answer = Answer("x", notes={"by bob@home.org": "to ann@home.org"})
+    row = instruction("Hi", labels={"ann@home.org": {"bob@home.org": "ann@home.org"}}).with_answers([answer])
+    (found,) = personal_data([row])
+    assert found.dropped is not None
+    assert "home.org" not in str(found.dropped.evidence)
+    places = [one["in"] for one in found.dropped.evidence["shown"]]
+    assert places[1:3] == ["answers[0].notes.by <EMAIL>", "labels.(a key)"]
+
+
 def test_masking_makes_a_child_in_which_nothing_of_it_is_left() -> None:
     row = Record(
         (Message("system", "You serve ann@home.org."), Message("user", "Mail ann@home.org to bob@home.org")),
@@ -76,7 +86,7 @@ def test_what_is_hidden_in_a_label_a_note_or_an_earlier_turn_counts() -> None:
     found = list(personal_data(hidden))
     assert reasons(found) == ["personal_data:email"] * 3
     shown = [record.dropped.evidence["shown"][0]["in"] for record in found if record.dropped]
-    assert shown == ["labels.author.mail[0]", "prompt[0]", "answers[1]"]
+    assert shown == ["labels.author.mail.0", "prompt[0]", "answers[1]"]
     assert [record.id for record in found] == [record.id for record in hidden]
 
 

@@ -73,6 +73,7 @@ def test_a_temperature_flattens_the_lengths() -> None:
     assert counts(mixed(temperature=2, size=41)) == {"a": 26, "b": 15}  # square roots of 90 and 30: 1.732 to 1
     assert counts(mixed(temperature=1000, size=40)) == {"a": 20, "b": 20}
     assert counts(mixed(temperature=1000)) == {"a": 30, "b": 30}
+    assert counts(mixed(temperature=0.001, size=40)) == {"a": 40}  # 90 to the power 1000 is beyond a float
 
 
 def test_caps_bound_what_counts_and_what_is_given(caplog: pytest.LogCaptureFixture) -> None:

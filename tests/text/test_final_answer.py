@@ -14,6 +14,8 @@ from datagen.text.final_answer import final_answer, same_answer
         ("It is 3, then 4.5 km", "4.5"),
         ("no number here", None),
         (r"\boxed{never closed", None),
+        ("Answer:\n18 eggs", "18"),
+        ("Answer: \n18 eggs", "18"),
         ("", None),
     ],
 )
@@ -30,12 +32,18 @@ def test_the_final_answer_is_found_where_it_is_marked_and_else_at_the_end(answer
         (r"\frac{1}{2}", "0.5"),
         ("Paris.", "paris"),
         ("18 eggs", "18"),
+        (r"\frac{1}{2}", r"\frac{1}{2}"),
+        ("0.5", r"\dfrac{1}{2}"),
+        ("(1, 2)", "(1, 2)"),
+        ("18", "She has 9 * 2 = 18 eggs"),
     ],
 )
 def test_the_same_answer_in_other_dress_is_the_same(given: str, reference: str) -> None:
     assert same_answer(given, reference)
 
 
-@pytest.mark.parametrize(("given", "reference"), [("19", "18"), ("-18", "18"), ("Paris", "London"), ("1 or 2", "1")])
+@pytest.mark.parametrize(
+    ("given", "reference"), [("19", "18"), ("-18", "18"), ("Paris", "London"), ("1 or 2", "1"), ("2", r"\frac{1}{2}")]
+)
 def test_another_answer_is_another(given: str, reference: str) -> None:
     assert not same_answer(given, reference)

@@ -30,6 +30,13 @@ def test_an_error_comes_with_its_last_line_and_the_end_of_stderr() -> None:
     assert ran("raise SystemExit(3)").last_line == "exit status 3"
     assert ran("import os; os.abort()").last_line == "died of SIGABRT"
     assert ran("import os; os.kill(os.getpid(), 15)").last_line == "died of SIGTERM"
+    assert ran("import os; os.kill(os.getpid(), 9)").ending == "memory"
+
+
+@pytest.mark.parametrize("status", [130, 137, 147, 200, 255])
+def test_a_status_above_128_is_an_error_and_no_signal(status: int) -> None:
+    found = ran(f"raise SystemExit({status})")
+    assert (found.ending, found.last_line) == ("error", f"exit status {status}")
 
 
 @linux

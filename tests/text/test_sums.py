@@ -136,3 +136,13 @@ def test_whole_sums_are_right_when_right_and_wrong_when_one_off(a: int, b: int, 
 @given(st.text(alphabet="0123456789+-*/()=.,% xa$\n<>^≈", max_size=60))
 def test_any_text_of_signs_can_be_read(text: str) -> None:
     assert all(one.text for one in equations(text))
+
+
+def test_a_side_that_is_too_long_to_be_read_is_not_judged() -> None:
+    assert wrong_equations("50 * 2 = " + " + ".join(["1"] * 100)) == []
+    assert len(wrong_equations("50 * 2 = " + " + ".join(["1"] * 30))) == 1
+
+
+def test_numbers_beyond_all_bounds_are_shown_or_not_judged() -> None:
+    assert wrong_equations("(99^64)^64 = 5") == []
+    assert len(wrong_equations("(9^60) * (9^60) * (9^60) * (9^60) * (9^60) * (9^60) / 7 = 5")) == 1
