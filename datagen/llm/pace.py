@@ -53,7 +53,7 @@ class Slots:
 
     @contextmanager
     def unsent(self) -> Iterator[None]:
-        """While this is open, the request of this task has a slot and waits for something else: ``drain`` cancels it."""
+        """While this is open, this task's request has a slot and waits for something else: ``drain`` cancels it."""
         task = asyncio.current_task()
         assert task is not None, "a request is made in a task"
         self._unsent.add(task)

@@ -129,6 +129,12 @@ def test_a_filter_that_keeps_nothing_ends_the_pass_and_those_before_it_are_done(
     assert done == {"data", "length"}
 
 
+def test_a_filter_that_keeps_nothing_says_the_first_error(tmp_path: Path) -> None:
+    document = pipeline(data(tmp_path), length={"use": "filters.json_valid"})
+    with pytest.raises(StageError, match=r"most often json_valid:\w+ \(\d+\): .+; see "):
+        datagen.run(document, root=tmp_path)
+
+
 def test_a_damaged_row_of_a_stage_above_is_one_clear_error(tmp_path: Path) -> None:
     document = pipeline(data(tmp_path))
     made = datagen.run(document, root=tmp_path, until="length")

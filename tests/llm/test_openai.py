@@ -461,7 +461,9 @@ def test_openai_itself_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
         openai(model="gpt-5")
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "ftp://x/v1", "http://", "http://user:pw@host/v1"])
+@pytest.mark.parametrize(
+    "url", ["localhost:8000", "ftp://x/v1", "http://", "http://user:pw@host/v1", "http://a/v1?key=x"]
+)
 def test_a_malformed_address_is_an_error_at_once(url: str) -> None:
     with pytest.raises(ConfigError, match="base_url"):
         openai(model="m", base_url=url)

@@ -151,7 +151,8 @@ def test_a_row_that_is_nested_too_deep_is_malformed(tmp_path: Path, depth: int) 
         path.write_text(f'{fields}}}\n{fields}, "labels": {{"a": {deep}}}}}\n')
         good, bad = jsonl(path=path)
         assert good.dropped is None
-        assert bad.dropped is not None and bad.dropped.reason == "jsonl:malformed"
+        assert bad.dropped is not None
+        assert bad.dropped.reason == "jsonl:malformed"
         assert encode(bad)
 
 
@@ -203,7 +204,7 @@ def test_parquet_is_read(tmp_path: Path) -> None:
 def test_a_file_that_is_no_parquet_says_so(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     (path := tmp_path / "rows.parquet").write_bytes(b"PAR1 and no more than that PAR1")
-    with pytest.raises(DataError, match="rows.parquet: not Parquet"):
+    with pytest.raises(DataError, match=r"rows\.parquet: not Parquet"):
         list(jsonl(path=path))
 
 
