@@ -44,7 +44,7 @@ class Verdict(NamedTuple):
     """What one stage made of a block.
 
     Its kept rows are ``lines``, or where that is None the lines of the stage before without those at ``cut``. No line
-    has its last line feed.
+    has its last line feed. ``errors`` is the first of each reason that came with one.
     """
 
     read: int
@@ -53,6 +53,7 @@ class Verdict(NamedTuple):
     cut: list[int]
     dropped: list[bytes]
     reasons: dict[str, int]
+    errors: dict[str, str]
     parts: dict[str, int]
     seconds: float
 
@@ -92,14 +93,17 @@ def _parted(
     cut = [at for at, record in enumerate(made) if record.dropped is not None]
     kept = without(made, cut)
     dropped = [encode(made[at]) for at in cut]
-    reasons = Counter(drop.reason for at in cut if (drop := made[at].dropped) is not None)
+    drops = [drop for at in cut if (drop := made[at].dropped) is not None]
+    reasons = Counter(drop.reason for drop in drops)
+    errors = {drop.reason: str(error) for drop in reversed(drops) if (error := drop.evidence.get("error"))}
     is_same = given is not None and all(map(operator.is_, without(given, cut), kept))
     parts: dict[str, int] = {}
     if not is_same or before is None or before.parts:
         parts = Counter(part for record in kept if isinstance(part := record.labels.get("split"), str))
     lines = None if is_same else b"\n".join(map(encode, kept))  # one text: many small ones are slow to hand over
     seconds = time.perf_counter() - started
-    return kept, Verdict(len(given or ()), len(kept), lines, cut, dropped, dict(reasons), dict(parts), seconds)
+    counted = dict(reasons), errors, dict(parts)
+    return kept, Verdict(len(given or ()), len(kept), lines, cut, dropped, *counted, seconds)
 
 
 def without(rows: Sequence[T], cut: Sequence[int]) -> list[T]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
 import sys
@@ -30,9 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     _start_logging(verbose=options.verbose, quiet=options.quiet, as_json=options.json_log)
     try:
-        from datagen import commands
-
-        code: int = getattr(commands, options.handler)(options)
+        module = importlib.import_module(f"datagen.{options.module}")
+        code: int = getattr(module, options.handler)(options)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -204,6 +204,7 @@ def _one_stage_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
         )
     for name in ("filter", "mix", "generate", "train", "evaluate"):
         command = commands.choices[name]
+        command.set_defaults(module="one_stage")
         command.add_argument(
             "-o", "--output", type=Path, required=name not in ("evaluate", "mix"), help="where the result goes"
         )
@@ -243,7 +244,7 @@ def _command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help_text: str
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=help_text, description=help_text)
-    command.set_defaults(handler=name if name != "list" else "list_stages")
+    command.set_defaults(module="commands", handler=name if name != "list" else "list_stages")
     command.add_argument(
         "--root", type=Path, default=Path("runs"), help="folder of runs and the journal (default runs)"
     )

@@ -24,6 +24,12 @@ REASONS = {
     "bad_response",
     "context_length",
     "chat_template",
+    "bad_request",
+    "engine",
+    "closed",
+    "too_large",
+    "batch_expired",
+    "batch_error",
 }
 
 

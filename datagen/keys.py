@@ -171,6 +171,8 @@ def _modules_named(source: Path) -> frozenset[str]:
     for found in ast.walk(ast.parse(source.read_bytes())):
         if isinstance(found, ast.ImportFrom) and found.module:
             names.update({found.module, *(f"{found.module}.{alias.name}" for alias in found.names)})
+        elif isinstance(found, ast.Import):
+            names.update(alias.name for alias in found.names)
         elif isinstance(found, ast.Constant) and isinstance(found.value, str):
             names.add(found.value)
     return frozenset(name for name in names if re.fullmatch(r"datagen(\.\w+)+", name))

@@ -95,7 +95,9 @@ class Stage:
 
     @functools.cached_property
     def judges_each_alone(self) -> bool:
-        """Whether it is a filter that says so by what it gives back (``EachAlone``)."""
+        """Whether it is a filter that says so by what it gives back (``EachAlone``), and draws no lots."""
+        if any(parameter.kind == "rng" for parameter in self.parameters.values()):
+            return False  # several processes would each begin with the first
         returned = typing.get_type_hints(self.function, include_extras=True).get("return")
         return self.shape == "stream" and not self.many and returned == EachAlone
 

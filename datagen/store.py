@@ -134,6 +134,8 @@ class Writer:
         """The first error of each reason that came with one."""
         self.parts: Counter[str] = Counter()
         self._folder = folder
+        for left in folder.glob(part_file("*")):  # by a run that was killed
+            left.unlink()
         self._beside: dict[str, BinaryIO] = {}
         self._rows = (folder / ROWS).open("wb", buffering=2**18)
         self._drops = (folder / DROPPED).open("wb", buffering=2**16)
@@ -171,6 +173,7 @@ class Writer:
         self.kept += verdict.kept
         self.dropped += len(verdict.dropped)
         self.reasons.update(verdict.reasons)
+        self.errors = {**verdict.errors, **self.errors}
         self.parts.update(verdict.parts)
 
     def sync(self) -> None:

@@ -44,7 +44,8 @@ def judged(
         for block in rest:
             yield block, judge(block)
         return
-    with _started(count, order) as idle, ThreadPoolExecutor(count) as threads:
+    # Who stops early, by Ctrl-C or an error, ends the processes first: a thread waits for the answer of one.
+    with ThreadPoolExecutor(count) as threads, _started(count, order) as idle:
         asked = ((block, threads.submit(_ask, idle, block, peaks)) for block in rest)
         pending = deque(itertools.islice(asked, 2 * count))
         while pending:

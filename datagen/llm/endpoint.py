@@ -137,6 +137,10 @@ def check_address(base_url: str, headers: Mapping[str, str]) -> None:
         raise ConfigError(f"base_url {base_url!r}: must look like http://localhost:8000/v1")
     if parts.username or parts.password:
         raise ConfigError(f"base_url of {parts.hostname}: holds a password; put it under headers as $VARIABLE")
+    if parts.query or parts.fragment:
+        raise ConfigError(
+            f"base_url of {parts.hostname}: ends in a query, but a path is put behind it; leave out ? and #"
+        )
     for name, value in headers.items():
         if _CREDENTIALS & set(re.split("[-_]", name.lower())) and not value.startswith("$"):
             raise ConfigError(

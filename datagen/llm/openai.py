@@ -162,8 +162,9 @@ class OpenAI:
         slots = self._slots
         await slots.take(ticket)
         try:
-            await self._throttle.wait()
-            await self._pace.wait(expected)
+            with slots.unsent():
+                await self._throttle.wait()
+                await self._pace.wait(expected)
             result = await self._post(body, tries)
             self._note(result)
         finally:

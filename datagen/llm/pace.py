@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from heapq import heappop, heappush
 from itertools import count as counter
 
@@ -20,6 +22,7 @@ class Slots:
         self._empty: asyncio.Future[None] | None = None
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._arrivals = counter()
+        self._unsent: set[asyncio.Task[object]] = set()
 
     async def take(self, ticket: int) -> None:
         """Wait for a slot; who has one must ``give`` it back. Who comes after ``drain`` is cancelled."""
@@ -48,14 +51,27 @@ class Slots:
         if self._empty is not None and self._free == self._count and not self._empty.done():
             self._empty.set_result(None)
 
+    @contextmanager
+    def unsent(self) -> Iterator[None]:
+        """While this is open, this task's request has a slot and waits for something else: ``drain`` cancels it."""
+        task = asyncio.current_task()
+        assert task is not None, "a request is made in a task"
+        self._unsent.add(task)
+        try:
+            yield
+        finally:
+            self._unsent.discard(task)
+
     @property
     def taken(self) -> int:
         """How many slots are taken."""
         return self._count - self._free
 
     async def drain(self) -> None:
-        """Cancel all that wait, and wait for those that have a slot."""
+        """Cancel all that wait, and wait for those that are sent."""
         self._empty = asyncio.get_running_loop().create_future()
+        for task in self._unsent:
+            task.cancel()
         while self._waiting:
             heappop(self._waiting)[2].cancel()
         if self.taken:

@@ -81,7 +81,10 @@ def _rows(file: Path, form: Preset) -> Iterator[tuple[int, Row]]:
     with opened(file) as raw:
         text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
         rows = csv.DictReader(text, form.columns or None, delimiter=delimiter, quoting=quoting)
-        yield from enumerate(rows, 1)
+        try:
+            yield from enumerate(rows, 1)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise DataError(f"{file}, line {rows.line_num + 1}: {error}") from error
 
 
 def _item(row: Row, form: Preset) -> str:

@@ -61,8 +61,8 @@ def _document(path: Path) -> list[Any]:
             value = orjson.loads(file.read().removeprefix(b"\xef\xbb\xbf"))
         except orjson.JSONDecodeError as error:
             raise DataError(f"{path}: not JSON: {error}") from error
-    if isinstance(value, list):
-        return value
+    if not isinstance(value, dict):
+        return value if isinstance(value, list) else [value]
     lists = [rows for rows in value.values() if isinstance(rows, list) and rows and isinstance(rows[0], dict)]
     return lists[0] if len(lists) == 1 and not detect(value) else [value]
 
@@ -88,7 +88,12 @@ def _open(path: Path) -> IO[bytes]:
 def _parquet(path: Path) -> Iterator[dict[str, Any]]:
     try:
         import pyarrow.parquet as parquet
+        from pyarrow import ArrowException
     except ImportError as error:
         raise ConfigError(f"{path}: Parquet needs pyarrow; install it with: pip install 'datagen[parquet]'") from error
-    for batch in parquet.ParquetFile(path).iter_batches(batch_size=1024):
-        yield from batch.to_pylist()
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1024):
+                yield from batch.to_pylist()
+    except ArrowException as error:
+        raise DataError(f"{path}: not Parquet: {error}") from error

@@ -22,6 +22,7 @@ logger = logging.getLogger("datagen")
 _PEEK = 100
 _WARNINGS = 5
 _RAW = 1000
+_DEEPEST = 200  # lists and mappings in one another: both JSON codecs go no deeper than Python's own stack
 _Row = Any  # a line's bytes, or what an array or Parquet file holds
 
 
@@ -77,11 +78,25 @@ def _records(rows: Iterable[tuple[int, _Row]], form: Format) -> Iterator[Record]
     read = _reader(form)
     for number, row in rows:
         try:
-            yield from read(row)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            for record in read(row):
+                if _is_deep(record.labels):
+                    raise ValueError(f"nested more than {_DEEPEST} deep")
+                yield record
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raw = (row if isinstance(row, bytes) else orjson.dumps(row, default=str)).decode("utf-8", "replace")
             yield instruction(raw).drop("jsonl:malformed", line=number, error=why, raw=raw[:_RAW])
+
+
+def _is_deep(value: dict[str, Any]) -> bool:
+    """Whether it could be read but not be written again, or only where the stack is short."""
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        held = itertools.chain.from_iterable(one.values() if isinstance(one, dict) else one for one in level)
+        level = [one for one in held if isinstance(one, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _told(path: Path, records: Iterable[Record]) -> Iterator[Record]:

@@ -38,6 +38,7 @@ def test_values_are_read_as_yaml_1_2_has_them_but_for_octal(text: str, value: An
     [
         ("a: [1\nb: 2", "line 2: "),
         ("stages:\n  x: {use: a}\n  x: {use: b}\n", "line 3: 'x' stands here twice"),
+        ("a: 1\n? [b]\n: 2\n", "line 2: a key is a name"),
         ("\t- a", "line 1: "),
         ("a: !!python/object:os.system {}", "line 1: could not determine a constructor"),
     ],

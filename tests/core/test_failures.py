@@ -26,6 +26,11 @@ FAIL = {"llms.teacher.fail": "Say 7"}
         "a:answer_truncated",
         "a:bad_response",
         "a:chat_template",
+        "a:bad_request",
+        "a:engine",
+        "a:too_large",
+        "a:batch_expired",
+        "a:batch_error",
     ],
 )
 def test_what_an_llm_failed_to_give_is_a_failure(reason: str) -> None:

@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ FILTERS: dict[str, dict[str, Any]] = {
     "repetition": {},
     "form": {},
 }
-PARENT = "DATAGEN_TEST_PARENT"
+PARENT, DONE = "DATAGEN_TEST_PARENT", "DATAGEN_TEST_DONE"
 
 
 def data(folder: Path, *, rows: int = 200) -> Path:
@@ -128,6 +129,12 @@ def test_a_filter_that_keeps_nothing_ends_the_pass_and_those_before_it_are_done(
     assert done == {"data", "length"}
 
 
+def test_a_filter_that_keeps_nothing_says_the_first_error(tmp_path: Path) -> None:
+    document = pipeline(data(tmp_path), length={"use": "filters.json_valid"})
+    with pytest.raises(StageError, match=r"most often json_valid:\w+ \(\d+\): .+; see "):
+        datagen.run(document, root=tmp_path)
+
+
 def test_a_damaged_row_of_a_stage_above_is_one_clear_error(tmp_path: Path) -> None:
     document = pipeline(data(tmp_path))
     made = datagen.run(document, root=tmp_path, until="length")
@@ -162,6 +169,14 @@ def dies_elsewhere(records: Iterable[Record]) -> EachAlone:
     for record in records:
         if os.environ[PARENT] != str(os.getpid()):
             os._exit(1)
+        yield record
+
+
+def slow_elsewhere(records: Iterable[Record]) -> EachAlone:
+    for record in records:
+        if os.environ[PARENT] != str(os.getpid()) and record.instruction != "Say 4":
+            time.sleep(2)
+            Path(os.environ[DONE]).touch()
         yield record
 
 
@@ -230,6 +245,18 @@ def test_an_error_in_another_process_comes_from_this_one() -> None:
     with pytest.raises(ZeroDivisionError, match="a bug") as caught:
         list(judged(given, iter([[1], [2], [3], [4]]), {}, alone=1, processes=2))
     assert "in stage bad" in caught.value.__notes__[0]
+
+
+def test_who_stops_early_does_not_wait_for_what_other_processes_are_at(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(PARENT, str(os.getpid()))
+    monkeypatch.setenv(DONE, str(tmp_path / "done"))
+    given = course(Filter("slow", slow_elsewhere, {}))
+    found = judged(given, iter([[0], [4], *([n] for n in range(10, 20))]), {}, alone=1, processes=2)
+    assert [block for block, _ in itertools.islice(found, 2)] == [[0], [4]]
+    found.close()
+    assert not (tmp_path / "done").exists()
 
 
 def test_a_filter_that_cannot_leave_this_process_stays_in_it() -> None:

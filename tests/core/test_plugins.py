@@ -12,7 +12,7 @@ from datagen import plugins
 from datagen.errors import ConfigError
 from datagen.llm.client import LLM
 from datagen.plugins import check_arguments, load_backend, load_stage, parameters, stage_names
-from datagen.stage import ModelName, PromptName, Rows
+from datagen.stage import EachAlone, ModelName, PromptName, Rows
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,15 @@ def test_helpers_beside_a_stage_are_no_stages() -> None:
     assert "filters.length" in stage_names()
     assert "training.launch" not in stage_names()
     assert "text.rouge" not in stage_names()
+
+
+def test_a_filter_that_draws_lots_does_not_judge_each_row_alone() -> None:
+    assert load_stage("filters.length").judges_each_alone
+    assert not load_stage(f"{__name__}:drawn").judges_each_alone
+
+
+def drawn(records: Iterator[Any], *, rng: random.Random) -> EachAlone:
+    return (record for record in records if rng.random() < 2)
 
 
 async def example(

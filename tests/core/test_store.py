@@ -167,6 +167,17 @@ def test_rows_and_drops_are_kept_apart_and_counted(tmp_path: Path) -> None:
         StoredRows(tmp_path, "c")
 
 
+def test_a_row_set_that_a_killed_run_left_is_not_taken_for_rows_with_that_label(tmp_path: Path) -> None:
+    killed = Writer(tmp_path)
+    killed.put("a", instruction("old"))
+    killed.close()
+    writer = Writer(tmp_path)
+    writer.write(instruction("new").labelled(split="a"))
+    writer.close()
+    write_result(tmp_path, Result("s", "toy", "stream", [], kept=1, parts=dict(writer.parts)))
+    assert [row.instruction for row in StoredRows(tmp_path, "a")] == ["new"]
+
+
 def test_a_damaged_row_is_one_clear_error(tmp_path: Path) -> None:
     write_result(tmp_path, Result("s", "toy", "stream", [], kept=2))
     (tmp_path / "rows.jsonl").write_bytes(encode(instruction("a")) + b"\n{")
@@ -198,6 +209,12 @@ def test_a_stage_is_keyed_by_its_helpers_and_the_worker_it_starts() -> None:
     covered = {path.name for path in _leans_on("datagen.training.sft", training / "sft.py")}
     assert {"sft.py", "launch.py", "worker.py", "settings.py"} <= covered
     assert "dpo.py" not in covered
+
+
+def test_a_module_imported_by_its_whole_name_is_part_of_the_code(tmp_path: Path) -> None:
+    stage = tmp_path / "stage.py"
+    stage.write_text("import datagen.text.words\n")
+    assert "words.py" in {path.name for path in _leans_on("stage", stage)}
 
 
 def test_a_prompt_that_settings_choose_is_part_of_the_key(tmp_path: Path) -> None:

@@ -282,6 +282,17 @@ async def test_requests_keep_to_a_limit_per_minute(server: FakeServer, backend: 
     assert time.monotonic() - started >= 4 * 0.05
 
 
+async def test_closing_sends_nothing_that_a_limit_per_minute_still_holds_back(
+    server: FakeServer, backend: Open
+) -> None:
+    llm = backend(requests_per_minute=1)
+    asked = [asyncio.ensure_future(llm.chat(ask("q"), Sampling())) for _ in range(3)]
+    await asked[0]
+    await asyncio.wait_for(llm.close(), 20)
+    assert [one.cancelled() for one in asked] == [False, True, True]
+    assert len(server.bodies) == 1
+
+
 def test_limits_below_one_are_an_error_at_once() -> None:
     for name in ("concurrency", "max_attempts", "requests_per_minute", "tokens_per_minute"):
         with pytest.raises(ConfigError, match=f"{name}: 0 is less than 1"):
@@ -450,7 +461,9 @@ def test_openai_itself_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
         openai(model="gpt-5")
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "ftp://x/v1", "http://", "http://user:pw@host/v1"])
+@pytest.mark.parametrize(
+    "url", ["localhost:8000", "ftp://x/v1", "http://", "http://user:pw@host/v1", "http://a/v1?key=x"]
+)
 def test_a_malformed_address_is_an_error_at_once(url: str) -> None:
     with pytest.raises(ConfigError, match="base_url"):
         openai(model="m", base_url=url)

@@ -56,6 +56,14 @@ def test_tables_with_and_without_a_header_and_compressed(tmp_path: Path) -> None
     assert [r.instruction for r in benchmark(path=tmp_path / "t.tsv", preset=form)] == ['Is "this" it?']
 
 
+@pytest.mark.parametrize("row", [b'"' + b"a" * 200_000 + b'"', b"\xff"])
+def test_a_table_that_cannot_be_read_is_one_clear_error(row: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"q\n" + row + b"\n")
+    with pytest.raises(DataError, match=r"t\.csv, line \d: "):
+        list(benchmark(path=path, preset=preset(tmp_path, "item: [q]")))
+
+
 def test_fields_may_be_nested_lists_and_missing(tmp_path: Path) -> None:
     data = tmp_path / "d.jsonl"
     rows = [{"turns": ["One?", "Two?"], "more": {"text": "Three?"}}, {"other": 1}, "no object", {"turns": []}]

@@ -134,6 +134,28 @@ def test_a_file_with_no_valid_row_of_its_format_is_an_error(tmp_path: Path) -> N
         list(jsonl(path=lines(tmp_path / "x.jsonl", {"prompt": "A"}), format="preference"))
 
 
+@pytest.mark.parametrize("text", ["3", '"x"', "null", "[1]"])
+def test_a_document_that_holds_no_rows_is_an_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match="holds no JSON object"):
+        list(jsonl(path=path))
+
+
+@pytest.mark.parametrize("depth", [900, 1000, 100_000])
+def test_a_row_that_is_nested_too_deep_is_malformed(tmp_path: Path, depth: int) -> None:
+    deep = "[" * depth + "]" * depth
+    ours = '{"prompt": [{"role": "user", "content": "Go"}], "answers": [{"content": "x"}]'
+    for fields in (ours, '{"instruction": "Go", "output": "x"'):
+        path = tmp_path / "rows.jsonl"
+        path.write_text(f'{fields}}}\n{fields}, "labels": {{"a": {deep}}}}}\n')
+        good, bad = jsonl(path=path)
+        assert good.dropped is None
+        assert bad.dropped is not None
+        assert bad.dropped.reason == "jsonl:malformed"
+        assert encode(bad)
+
+
 def test_a_broken_array_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text('[{"prompt": "A"},')
@@ -177,6 +199,13 @@ def test_parquet_is_read(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     parquet.write_table(pyarrow.table({"question": ["Q"], "answer": ["A"]}), path)
     assert [record.answer for record in jsonl(path=path)] == ["A"]
+
+
+def test_a_file_that_is_no_parquet_says_so(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    (path := tmp_path / "rows.parquet").write_bytes(b"PAR1 and no more than that PAR1")
+    with pytest.raises(DataError, match=r"rows\.parquet: not Parquet"):
+        list(jsonl(path=path))
 
 
 def test_parquet_without_pyarrow_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
