@@ -18,6 +18,8 @@ class Hardware:
     devices: int = 1
     bf16: bool = False
     flash_attention: bool = False
+    sharded: bool = False
+    """One model is split over several processes, by FSDP or DeepSpeed."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Method:
     report: str = ""
     samples: bool = False
     """It answers the prompts itself: rows have no answers, and a prompt needs room for one."""
+    groups: bool = False
+    """Its rows are pairs or rankings, whose lengths the sampler has to be told."""
     masks_prompt: bool = False
     """It learns from the assistant's words alone, and so which token ends them."""
 
