@@ -117,7 +117,7 @@ def defaults(hardware: Hardware, task: Task) -> dict[str, Any]:
 
 
 def offline_defaults(hardware: Hardware, length: int) -> dict[str, Any]:
-    """Of methods that learn from the rows' own answers: a row is cut at the length, and padded to the longest of like ones."""
+    """Of methods that learn from the rows' own answers: rows are cut at the length, and batched with like ones."""
     return {"max_length": length, "train_sampling_strategy": "group_by_length"}
 
 
