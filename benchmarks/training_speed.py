@@ -220,7 +220,8 @@ def compare(method: str, work: Path, given: argparse.Namespace, parameters: int)
         mfu = f", MFU {6 * parameters * tokens / seconds / rate:.2f}" if method == "sft" else ""
         print(
             f"  {arm:16} {tokens / seconds:8,.0f} tok/s  {seconds:6.1f} s, CPU {worked:6.1f} s  "
-            f"{ours_s / seconds:.2f} {ours_cpu / worked:.2f}  start-up {start_up:5.1f} s  {memory} MB  held-out loss {losses[arm]:.4f}{mfu}",
+            f"{ours_s / seconds:.2f} {ours_cpu / worked:.2f}  start-up {start_up:5.1f} s  {memory} MB  "
+            f"held-out loss {losses[arm]:.4f}{mfu}",
             flush=True,
         )
 
