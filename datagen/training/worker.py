@@ -105,11 +105,11 @@ def _hardware(*, use_cpu: bool) -> Hardware:
 def _size(how: Method, spec: dict[str, Any], options: dict[str, Any]) -> tuple[int, int]:
     """Parameters, counted on a model without storage, and the context in tokens (0: not said)."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    import transformers
 
-    config = AutoConfig.from_pretrained(spec["base"], **options)
+    config = transformers.AutoConfig.from_pretrained(spec["base"], **options)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, **options)
+        model = getattr(transformers, f"AutoModelFor{how.model}").from_config(config, **options)
     count = sum(parameter.numel() for parameter in model.parameters())
     if count < models.ONE_THREAD_BELOW and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
