@@ -25,7 +25,6 @@ from datagen.training.settings import check_args, offline_defaults, package
 _SMOOTHED = {"cdpo", "robust", "exo_pair", "aot", "aot_unpaired"}
 METHOD = Method(
     __name__, "direct preference optimisation (TRL DPOTrainer)", "DPO", preference_row, offline_defaults, 1e-6,
-    groups=True,
 )  # fmt: skip
 
 

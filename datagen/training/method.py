@@ -47,8 +47,6 @@ class Method:
     report: str = ""
     samples: bool = False
     """It answers the prompts itself: rows have no answers, and a prompt needs room for one."""
-    groups: bool = False
-    """Its rows are pairs or rankings, whose lengths the sampler has to be told."""
     masks_prompt: bool = False
     """It learns from the assistant's words alone, and so which token ends them."""
 

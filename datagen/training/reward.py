@@ -21,7 +21,6 @@ from datagen.training.settings import check_args, offline_defaults
 METHOD = Method(
     __name__, "reward modelling (TRL RewardTrainer, K-wise loss)", "Reward", ranking_row, offline_defaults, 9e-6,
     model="SequenceClassification", trainer="datagen.training.kwise", report="datagen.training.calibration",
-    groups=True,
 )  # fmt: skip
 
 

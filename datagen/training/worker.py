@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from datagen.errors import ConfigError
 from datagen.llm import models
-from datagen.training import adapters, checkpoints, lengths, method, rounds, settings, tokens
+from datagen.training import adapters, checkpoints, method, rounds, settings, tokens
 from datagen.training.method import Hardware, Method
 from datagen.training.settings import Task
 
@@ -160,6 +160,7 @@ def _trainer(how: Method, spec: dict[str, Any], config: Any, tokenizer: Any) -> 
     from datasets import Dataset, disable_progress_bars
     from transformers import PrinterCallback
 
+    from datagen.training import lengths
     from datagen.training.metrics_log import MetricsLog
 
     disable_progress_bars()
@@ -179,7 +180,7 @@ def _trainer(how: Method, spec: dict[str, Any], config: Any, tokenizer: Any) -> 
         trainer = importlib.import_module(how.trainer).make(spec, **common)
     else:
         trainer = getattr(trl, f"{how.trl}Trainer")(**common)
-    if how.groups and config.train_sampling_strategy == "group_by_length":
+    if not how.samples and config.train_sampling_strategy == "group_by_length":
         lengths.group(trainer)
     if spec["quantization"] is not None:
         adapters.widen(trainer.model)

@@ -1,23 +1,25 @@
-from types import SimpleNamespace
-from typing import Any
-
-from datasets import Dataset
-
-from datagen.training.lengths import group, longest
+from datagen.training.lengths import Grouped, longest
 
 
 def test_a_row_is_as_long_as_its_longest_sequence() -> None:
+    assert longest({"input_ids": [1, 2]}) == 2
     assert longest({"answer_ids": [[1, 2], [1, 2, 3], [1]]}) == 3
     assert longest({"prompt_ids": [1, 2], "chosen_ids": [3], "rejected_ids": [4, 5, 6]}) == 5
 
 
-def test_the_sampler_is_told_the_lengths_of_both_parts_and_they_are_not_taken_for_unused() -> None:
-    class Trainer(SimpleNamespace):
-        def _set_signature_columns_if_needed(self) -> None:
-            self._signature_columns = ["answer_ids"]
+def test_every_row_comes_once_among_its_like() -> None:
+    lengths = [number * 7 % 100 for number in range(100)]
+    order = list(Grouped(lengths, 10, 0, lambda: 0))
+    assert sorted(order) == list(range(100))
+    padded = sum(10 * max(lengths[at] for at in order[start : start + 10]) for start in range(0, 100, 10))
+    assert padded < 1.3 * sum(lengths)
 
-    rows = Dataset.from_list([{"answer_ids": [[1, 2], [1]]}, {"answer_ids": [[1], [1, 2, 3]]}])
-    trainer: Any = Trainer(train_dataset=rows, eval_dataset=None, args=SimpleNamespace(length_column_name="x"))
-    group(trainer)
-    assert trainer.train_dataset[trainer.args.length_column_name] == [2, 3]
-    assert trainer._signature_columns == ["answer_ids", "length"]
+
+def test_an_epoch_has_its_order_whatever_went_before_it() -> None:
+    """So that a killed training sees each row of the epoch once."""
+    now = [0]
+    first, rows = Grouped(list(range(40)), 4, 7, lambda: now[0]), list(range(40))
+    before = list(first)
+    now[0] = 1
+    assert list(Grouped(rows, 4, 7, lambda: 1)) == list(first) != before
+    assert list(Grouped(rows, 4, 8, lambda: 0)) != before
