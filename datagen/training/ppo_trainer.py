@@ -81,7 +81,9 @@ def _value_model(spec: dict[str, Any], tokenizer: Any, dtype: str) -> Any:
         torch.nn.init.zeros_(model.score.weight)
     if peft is not None:
         how = replace(load(spec["method"]), model="SequenceClassification")
-        model = inject_adapter_in_model(adapters.lora(how, peft), model, adapter_name="value")
+        config = adapters.lora(how, peft)
+        config.modules_to_save = None  # a wrapper, which the policy's own adapters would switch on and off
+        model = inject_adapter_in_model(config, model, adapter_name="value")
         model.score.requires_grad_(True)
         adapters.widen(model)
     disable_dropout_in_model(model)

@@ -174,8 +174,9 @@ def _trainer(how: Method, spec: dict[str, Any], config: Any, tokenizer: Any) -> 
         "eval_dataset": held_out,
         "processing_class": tokenizer,
         "peft_config": None if spec["peft"] is None else adapters.lora(how, spec["peft"]),
-        "quantization_config": spec["quantization"],
     }
+    if spec["quantization"] is not None:
+        common["quantization_config"] = spec["quantization"]
     if how.trainer:
         trainer = importlib.import_module(how.trainer).make(spec, **common)
     else:
