@@ -167,7 +167,7 @@ def _trainer(how: Method, spec: dict[str, Any], config: Any, tokenizer: Any) -> 
     cache = str(Path(spec["out"]) / "cache")
     data = Dataset.from_json(spec["train"], cache_dir=cache)
     held_out = Dataset.from_json(spec["eval"], cache_dir=cache) if spec["eval"] else None
-    common = {
+    common: dict[str, Any] = {
         "model": spec["base"],
         "args": config,
         "train_dataset": data,
