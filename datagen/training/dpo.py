@@ -16,6 +16,7 @@ from typing import Any
 
 from datagen.errors import ConfigError
 from datagen.stage import ModelName, Rows
+from datagen.training.adapters import check_peft
 from datagen.training.launch import train
 from datagen.training.method import Method
 from datagen.training.rows import preference_row
@@ -23,7 +24,7 @@ from datagen.training.settings import check_args, offline_defaults, package
 
 _SMOOTHED = {"cdpo", "robust", "exo_pair", "aot", "aot_unpaired"}
 METHOD = Method(
-    __name__, "direct preference optimisation (TRL DPOTrainer)", "DPO", preference_row, offline_defaults, 1e-6
+    __name__, "direct preference optimisation (TRL DPOTrainer)", "DPO", preference_row, offline_defaults, 1e-6,
 )  # fmt: skip
 
 
@@ -31,6 +32,7 @@ def check(arguments: dict[str, Any]) -> None:
     """Raises ``ConfigError`` for a loss or a field that TRL does not have, or for smoothing that would do nothing."""
     args = arguments["args"]
     check_args(METHOD, args)
+    check_peft("training.dpo", arguments.get("peft"), args)
     given = args.get("loss_type", arguments["loss_type"])
     losses = given if isinstance(given, list) else [given]
     known = {*_losses(), "cdpo"} if losses == [arguments["loss_type"]] else _losses()

@@ -8,6 +8,7 @@ from typing import Any
 
 from datagen.llm.client import LLM
 from datagen.stage import FunctionName, ModelName, PromptName, Rows
+from datagen.training.adapters import check_peft
 from datagen.training.launch import train
 from datagen.training.method import Method
 from datagen.training.rewards import check_rewards, grader, sources
@@ -23,6 +24,7 @@ METHOD = Method(
 def check(arguments: dict[str, Any]) -> None:
     """Raises ``ConfigError`` for a name under ``args`` that TRL's config does not have, or where no reward is given."""
     check_args(METHOD, arguments["args"])
+    check_peft("training.grpo", arguments.get("peft"), arguments["args"])
     check_rewards("training.grpo", arguments)
 
 

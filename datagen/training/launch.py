@@ -24,6 +24,7 @@ from datagen.errors import ConfigError, StageError
 from datagen.llm.models import resolve
 from datagen.stage import Rows
 from datagen.training import card, checkpoints, settings
+from datagen.training.adapters import check_peft
 from datagen.training.method import Method
 from datagen.training.rewards import Grader
 from datagen.training.rows import Written, write_rows
@@ -56,6 +57,7 @@ async def train(
     Raises ``ConfigError`` and ``StageError``.
     """
     settings.check_args(method, args)
+    check_peft(f"training.{method.name}", peft, args)
     folder = resolve(base)
     out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
@@ -169,7 +171,8 @@ async def _relay(process: asyncio.subprocess.Process, grader: Grader | None) -> 
             process.stdin.write(json.dumps(await grader(event["rows"])).encode() + b"\n")
         elif event.get("event") == "step" and time.monotonic() - said >= _SAY_EVERY_S:
             said = time.monotonic()
-            named = [f"{name} {event[name]:.3f}" for name in ("loss", "reward", "kl") if event.get(name) is not None]
+            said_not = ("event", "step", "total", "tokens_per_s")
+            named = [f"{name} {value:.3f}" for name, value in event.items() if name not in said_not]
             rate = event.get("tokens_per_s", "?")
             _log.info("step %d of %d, %s, %s tokens/s", event["step"], event["total"], ", ".join(named), rate)
 

@@ -18,6 +18,8 @@ class Hardware:
     devices: int = 1
     bf16: bool = False
     flash_attention: bool = False
+    sharded: bool = False
+    """One model is split over several processes, by FSDP or DeepSpeed."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,17 @@ from transformers import TrainerCallback
 
 from datagen.training import checkpoints
 
+# TRL's trainers have several names for one thing.
+_NAMES = {
+    "mean_token_accuracy": "token_accuracy",
+    "mean_reward": "reward",
+    "rewards/accuracies": "accuracy",
+    "rewards/margins": "margin",
+    "rewards/chosen": "reward_chosen",
+    "rewards/rejected": "reward_rejected",
+}
+_SHOWN = ("loss", "reward", "kl", "entropy", "accuracy")  # in the terminal
+
 
 class MetricsLog(TrainerCallback):  # type: ignore[misc]
     """Appends to ``metrics.jsonl``; on resume the log is first cut back to the checkpoint's step."""
@@ -42,13 +53,13 @@ class MetricsLog(TrainerCallback):  # type: ignore[misc]
         if not state.is_world_process_zero or "train_runtime" in logs:
             return
         entry = {"step": state.global_step, "seconds": round(self.seconds_before + time.monotonic() - self.started, 3)}
-        entry |= {key: value for key, value in logs.items() if key != "num_tokens"}
+        entry |= {renamed(key): value for key, value in logs.items() if key != "num_tokens"}
         if "num_tokens" in logs:
             entry |= self._tokens(int(logs["num_tokens"]))
         with self.path.open("a") as file:
             file.write(json.dumps(entry) + "\n")
         if "loss" in logs:
-            fields = {key: entry[key] for key in ("step", "loss", "reward", "kl", "tokens_per_s") if key in entry}
+            fields = {key: entry[key] for key in ("step", *_SHOWN, "tokens_per_s") if key in entry}
             self.emit("step", total=state.max_steps, **fields)
 
     def _tokens(self, tokens: int) -> dict[str, Any]:
@@ -56,3 +67,9 @@ class MetricsLog(TrainerCallback):  # type: ignore[misc]
         rate = (tokens - self.last_tokens) / max(now - self.last_time, 1e-9)
         self.last_time, self.last_tokens = now, tokens
         return {"tokens": self.tokens_before + tokens, "tokens_per_s": round(rate)}
+
+
+def renamed(name: str) -> str:
+    """The one name of what TRL logs under several, of training and (``eval_``) evaluation alike."""
+    of = "eval_" if name.startswith("eval_") else ""
+    return of + _NAMES.get(name.removeprefix("eval_"), name.removeprefix("eval_"))

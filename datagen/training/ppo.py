@@ -18,6 +18,7 @@ import msgspec
 from datagen.errors import ConfigError
 from datagen.llm.client import LLM
 from datagen.stage import FunctionName, ModelName, PromptName, Rows
+from datagen.training.adapters import check_peft
 from datagen.training.launch import train
 from datagen.training.method import Hardware, Method
 from datagen.training.rewards import check_rewards, grader, sources
@@ -54,6 +55,7 @@ def check(arguments: dict[str, Any]) -> None:
     or where no reward is given.
     """
     check_args(METHOD, arguments["args"])
+    check_peft("training.ppo", arguments.get("peft"), arguments["args"])
     for name in arguments["args"]:
         if name in _OURS:
             raise ConfigError(f"training.ppo: args.{name}: use {_OURS[name]}")

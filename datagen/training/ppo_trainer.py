@@ -6,15 +6,18 @@ that turn samples into advantages and advantages into a loss. A mixture of exper
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from peft import PeftModel
+from accelerate import PartialState
+from peft import PeftModel, inject_adapter_in_model
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -22,7 +25,8 @@ from trl import RLOOTrainer
 from trl.trainer.utils import disable_dropout_in_model, pad, use_adapter
 
 from datagen.errors import ConfigError
-from datagen.training import ppo_math
+from datagen.training import adapters, ppo_math
+from datagen.training.method import load
 from datagen.training.online import prepared
 from datagen.training.rewards import reward_functions
 
@@ -51,29 +55,39 @@ def make(spec: dict[str, Any], **common: Any) -> PPOTrainer:
     args.num_generations = args.num_generations_eval = chosen.samples
     # The value model's weights do not go through the policy's forward pass, where DDP would look for them.
     args.ddp_find_unused_parameters = False
-    if args.generation_batch_size % chosen.samples:
-        raise ConfigError(f"samples: {chosen.samples} do not divide a batch of {args.generation_batch_size}")
     if "logging_steps" not in spec["args"]:  # a line for each round: without new samples there is no reward to log
         args.logging_steps = max(1, args.num_iterations * args.steps_per_generation // args.gradient_accumulation_steps)
     return PPOTrainer(
         **prepared(spec, common),
         reward_funcs=reward_functions(spec),
         chosen=chosen,
-        value_model=_value_model(spec["base"], options["reward"], common["processing_class"]),
+        value_model=_value_model(spec, common["processing_class"], args.model_init_kwargs["dtype"]),
         pretrain=_texts(options["pretrain"], common["processing_class"], spec["context"]),
     )
 
 
-def _value_model(base: str, reward: str | None, tokenizer: Any) -> Any:
-    """The reward model; or the base with a head of zeros, which promises nothing before it has learnt."""
+def _value_model(spec: dict[str, Any], tokenizer: Any, dtype: str) -> Any:
+    """The reward model; or the base with a head of zeros, which promises nothing before it has learnt.
+
+    Where the policy learns by adapters so does this, on weights as small as the policy's, and its head learns whole.
+    """
+    reward, peft, quantization = spec["options"]["reward"], spec["peft"], spec["quantization"]
     same = reward is not None and AutoTokenizer.from_pretrained(reward).get_vocab() == tokenizer.get_vocab()
     model = AutoModelForSequenceClassification.from_pretrained(
-        reward if same else base, num_labels=1, dtype="float32", use_safetensors=True
-    )
+        reward if same else spec["base"], num_labels=1, dtype=dtype, use_safetensors=True,
+        quantization_config=quantization, device_map=None if quantization is None else {"": PartialState().device},
+    )  # fmt: skip
     if not same:
         torch.nn.init.zeros_(model.score.weight)
+    if peft is not None:
+        how = replace(load(spec["method"]), model="SequenceClassification")
+        config = adapters.lora(how, peft)
+        config.modules_to_save = None  # a wrapper, which the policy's own adapters would switch on and off
+        model = inject_adapter_in_model(config, model, adapter_name="value")
+        model.score.requires_grad_(True)
+        adapters.widen(model)
     disable_dropout_in_model(model)
-    return model
+    return model if quantization is not None else model.to(PartialState().device)
 
 
 def _texts(file: dict[str, str] | None, tokenizer: Any, context: int) -> list[Tensor]:
@@ -103,16 +117,21 @@ class PPOTrainer(RLOOTrainer):  # type: ignore[misc]
             raise ConfigError("training.ppo: FSDP and DeepSpeed split one model, and PPO trains two; use DDP")
         self.chosen = chosen
         self.pretrain = pretrain
-        self.value_model = value_model.to(self.accelerator.device)
+        self.value_model = value_model
         # As a part of the policy it is optimised, clipped, zeroed and checkpointed with it. What is saved at the end is
         # read back as the policy's class, which leaves it behind.
         self.model.add_module("value_model", self.value_model)
 
     def _generate_single_turn(self, *args: Any) -> Any:
         """TRL's sampling, without the value model in sight: vLLM is sent every weight of the policy."""
+        with self._policy_alone():
+            return super()._generate_single_turn(*args)
+
+    @contextlib.contextmanager
+    def _policy_alone(self) -> Iterator[None]:
         del self.model.value_model
         try:
-            return super()._generate_single_turn(*args)
+            yield
         finally:
             self.model.add_module("value_model", self.value_model)
 
@@ -212,7 +231,8 @@ class PPOTrainer(RLOOTrainer):  # type: ignore[misc]
             size = self.args.per_device_train_batch_size
             for part, seen in zip(torch.split(ids, size), torch.split(attention, size), strict=True):
                 hidden = self.value_model.base_model(input_ids=part, attention_mask=seen, use_cache=False)[0]
-                found.append(self.value_model.score(hidden).squeeze(-1).float())
+                head = self.value_model.score
+                found.append(head(hidden.to(head.weight.dtype)).squeeze(-1).float())
         return torch.cat(found)[:, -batch["completion_ids"].size(1) - 1 : -1]
 
     def _pretraining_loss(self, model: Any) -> Tensor:
@@ -255,15 +275,20 @@ class PPOTrainer(RLOOTrainer):  # type: ignore[misc]
         self._logs["advantages"].extend(found.sum(1).tolist())
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        super()._save(output_dir, state_dict)
-        if isinstance(self.model, PeftModel) and self.args.should_save:  # which saves its adapter only
+        if not isinstance(self.model, PeftModel):
+            super()._save(output_dir, state_dict)
+            return
+        with self._policy_alone():  # which saves its adapter only
+            super()._save(output_dir)
+        if self.args.should_save:
             assert output_dir is not None, "a checkpoint has a folder"
-            safetensors.torch.save_file(self.value_model.state_dict(), Path(output_dir) / _VALUE_FILE)
+            learnt = {name: weight.data for name, weight in self.value_model.named_parameters() if weight.requires_grad}
+            safetensors.torch.save_file(learnt, Path(output_dir) / _VALUE_FILE)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         if (path := Path(resume_from_checkpoint) / _VALUE_FILE).is_file():
-            self.value_model.load_state_dict(safetensors.torch.load_file(path))
+            self.value_model.load_state_dict(safetensors.torch.load_file(path), strict=False)
 
 
 def _joined(batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:

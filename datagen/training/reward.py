@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.stage import ModelName, Rows
+from datagen.training.adapters import check_peft
 from datagen.training.launch import train
 from datagen.training.method import Method
 from datagen.training.rows import ranking_row
@@ -26,6 +27,7 @@ METHOD = Method(
 def check(arguments: dict[str, Any]) -> None:
     """Raises ``ConfigError`` for a name under ``args`` that TRL's config does not have."""
     check_args(METHOD, arguments["args"])
+    check_peft("training.reward", arguments.get("peft"), arguments["args"])
 
 
 async def reward(

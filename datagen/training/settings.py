@@ -66,11 +66,12 @@ def config_fields(trl_name: str) -> frozenset[str]:
         transformers / "training_args.py",
     )
     wanted = {f"{trl_name}Config", "_BaseConfig", "TrainingArguments"}
-    names = [name for file in files if file.is_file() for name in _annotated(file, wanted)]
+    names = [name for file in files if file.is_file() for name in annotated(file, wanted)]
     return frozenset(name for name in names if not name.startswith("_"))
 
 
-def _annotated(file: Path, classes: set[str]) -> list[str]:
+def annotated(file: Path, classes: set[str]) -> list[str]:
+    """The names of the annotated fields of these classes, as the file declares them."""
     found = [
         node for node in ast.parse(file.read_text()).body if isinstance(node, ast.ClassDef) and node.name in classes
     ]
@@ -116,8 +117,8 @@ def defaults(hardware: Hardware, task: Task) -> dict[str, Any]:
 
 
 def offline_defaults(hardware: Hardware, length: int) -> dict[str, Any]:
-    """Of methods that learn from the rows' own answers: a row is cut at the length."""
-    return {"max_length": length}
+    """Of methods that learn from the rows' own answers: rows are cut at the length, and batched with like ones."""
+    return {"max_length": length, "train_sampling_strategy": "group_by_length"}
 
 
 def online_defaults(hardware: Hardware, length: int) -> dict[str, Any]:

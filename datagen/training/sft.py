@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.stage import ModelName, Rows
+from datagen.training.adapters import check_peft
 from datagen.training.launch import train
 from datagen.training.method import Hardware, Method
 from datagen.training.rows import sft_row
@@ -17,8 +18,7 @@ def _defaults(hardware: Hardware, length: int) -> dict[str, Any]:
     """Packing only with flash attention: without it packed rows attend through a dense mask over the whole batch, which
     on a CPU is several times slower than padding; batches of like lengths need neither.
     """
-    chosen = {**offline_defaults(hardware, length), "assistant_only_loss": True, "packing": hardware.flash_attention}
-    return chosen if hardware.flash_attention else {**chosen, "train_sampling_strategy": "group_by_length"}
+    return {**offline_defaults(hardware, length), "assistant_only_loss": True, "packing": hardware.flash_attention}
 
 
 METHOD = Method(
@@ -30,6 +30,7 @@ METHOD = Method(
 def check(arguments: dict[str, Any]) -> None:
     """Raises ``ConfigError`` for a name under ``args`` that TRL's config does not have."""
     check_args(METHOD, arguments["args"])
+    check_peft("training.sft", arguments.get("peft"), arguments["args"])
 
 
 async def sft(
@@ -48,7 +49,8 @@ async def sft(
     """Train ``base`` on prompts with their first answers; the model is ``out/model``, and the metrics are returned.
 
     ``args`` are fields of TRL's ``SFTConfig``, over defaults that fit the hardware; ``peft`` those of a ``LoraConfig``
-    (``{}``: its defaults), merged into the model at the end. ``eval_share`` of the rows is held out for an evaluation
+    (``{}``: its defaults), and ``quantize: nf4 | int8`` for QLoRA; the adapter is kept in ``out/adapter`` and merged
+    into the model at the end. ``eval_share`` of the rows is held out for an evaluation
     loss. ``chat_template`` is a Jinja file; a base without any gets a plain one. ``accelerate`` is a config file, or
     the name of one that TRL ships (``fsdp2``, ``zero3``). Killed and called again, it goes on from its checkpoint.
 

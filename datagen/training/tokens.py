@@ -7,6 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from jinja2 import TemplateError
+
 from datagen.errors import ConfigError
 
 # For bases that come without a chat template; needs no token that a tokenizer might lack.
@@ -111,11 +113,17 @@ def _ends(tokenizer: Any, rows: list[dict[str, Any]]) -> list[int]:
         return _lengths(tokenizer, [row["prompt"] for row in rows], add_generation_prompt=True)
     if "answers" in rows[0]:
         return [max(_lengths(tokenizer, [row["prompt"] + answer for answer in row["answers"]])) for row in rows]
-    return _lengths(
-        tokenizer, [row["messages"] if "messages" in row else row["prompt"] + row["chosen"] for row in rows]
-    )
+    if "chosen" in rows[0]:
+        sides = [_lengths(tokenizer, [row["prompt"] + row[side] for row in rows]) for side in ("chosen", "rejected")]
+        return [max(pair) for pair in zip(*sides, strict=True)]
+    return _lengths(tokenizer, [row["messages"] for row in rows])
 
 
 def _lengths(tokenizer: Any, dialogues: list[Any], **options: Any) -> list[int]:
-    texts = [tokenizer.apply_chat_template(dialogue, tokenize=False, **options) for dialogue in dialogues]
+    try:
+        texts = [tokenizer.apply_chat_template(dialogue, tokenize=False, **options) for dialogue in dialogues]
+    except TemplateError as error:
+        raise ConfigError(
+            f"the chat template cannot write the rows: {error}; set chat_template to one that can"
+        ) from error
     return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from datagen.errors import ConfigError
 from datagen.llm import models
-from datagen.training import checkpoints, method, settings, tokens
+from datagen.training import adapters, checkpoints, method, rounds, settings, tokens
 from datagen.training.method import Hardware, Method
 from datagen.training.settings import Task
 
@@ -66,7 +66,8 @@ def _train(spec: dict[str, Any], out: Path) -> dict[str, Any]:
     tokenizer = tokens.load_tokenizer(spec["base"], spec["chat_template"], options)
     if tokenizer.chat_template == tokens.PLAIN_TEMPLATE:
         emit("note", text="the base has no chat template; a plain one is used, and saved with the model")
-    task = Task(how, *_size(spec["base"], options), spec["peft"] is not None, spec["eval"] is not None)
+    task = Task(how, *_size(how, spec, options), spec["peft"] is not None, spec["eval"] is not None)
+    spec["quantization"] = adapters.quantization(spec["peft"], hardware)
     config, chosen = _config(spec, hardware, task, _stop(how, spec, tokenizer))
     limit = _limit(config, task)
     room = tokens.check_room(tokenizer, Path(spec["train"]), limit)
@@ -97,20 +98,25 @@ def _hardware(*, use_cpu: bool) -> Hardware:
     if not torch.cuda.is_available():
         return Hardware("mps")
     flash = torch.cuda.get_device_capability() >= (8, 0) and bool(is_flash_attn_2_available())
-    return Hardware("cuda", int(os.environ.get("WORLD_SIZE", "1")), torch.cuda.is_bf16_supported(), flash)
+    sharded = any(os.environ.get(f"ACCELERATE_USE_{kind}") == "true" for kind in ("FSDP", "DEEPSPEED"))
+    return Hardware("cuda", int(os.environ.get("WORLD_SIZE", "1")), torch.cuda.is_bf16_supported(), flash, sharded)
 
 
-def _size(base: str, options: dict[str, Any]) -> tuple[int, int]:
+def _size(how: Method, spec: dict[str, Any], options: dict[str, Any]) -> tuple[int, int]:
     """Parameters, counted on a model without storage, and the context in tokens (0: not said)."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    import transformers
 
-    config = AutoConfig.from_pretrained(base, **options)
+    config = transformers.AutoConfig.from_pretrained(spec["base"], **options)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, **options)
+        model = getattr(transformers, f"AutoModelFor{how.model}").from_config(config, **options)
     count = sum(parameter.numel() for parameter in model.parameters())
     if count < models.ONE_THREAD_BELOW and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
+    if spec["peft"] is not None:
+        share = adapters.check_targets(how, spec["peft"], model)
+        kind = spec["peft"].get("quantize") or "full precision"
+        emit("note", text=f"adapters, {share:.2%} of the weights, on a base in {kind}")
     return count, int(getattr(config.get_text_config(), "max_position_embeddings", 0) or 0)
 
 
@@ -136,6 +142,12 @@ def _config(spec: dict[str, Any], hardware: Hardware, task: Task, more: dict[str
 
     ours = {**settings.defaults(hardware, task), **more, "seed": spec["seed"]}
     chosen = settings.merged(ours, settings.loading(hardware, task), spec["args"])
+    if task.method.samples:
+        ppo = spec["options"].get("ppo")
+        samples = ppo["samples"] if ppo else chosen["num_generations"]
+        size = rounds.check_round(task.method.name, chosen, samples, hardware.devices)
+        if ppo:  # for RLOOConfig, which wants groups of two and more; PPOTrainer puts its own back
+            chosen |= {"num_generations": max(2, size), "num_generations_eval": 1}
     kind = getattr(trl, f"{task.method.trl}Config")
     try:
         return kind(output_dir=str(Path(spec["out"]) / "checkpoints"), **chosen), chosen
@@ -148,39 +160,34 @@ def _trainer(how: Method, spec: dict[str, Any], config: Any, tokenizer: Any) -> 
     from datasets import Dataset, disable_progress_bars
     from transformers import PrinterCallback
 
+    from datagen.training import lengths
     from datagen.training.metrics_log import MetricsLog
 
     disable_progress_bars()
     cache = str(Path(spec["out"]) / "cache")
     data = Dataset.from_json(spec["train"], cache_dir=cache)
     held_out = Dataset.from_json(spec["eval"], cache_dir=cache) if spec["eval"] else None
-    common = {
+    common: dict[str, Any] = {
         "model": spec["base"],
         "args": config,
         "train_dataset": data,
         "eval_dataset": held_out,
         "processing_class": tokenizer,
-        "peft_config": _adapter(how, spec["peft"]),
+        "peft_config": None if spec["peft"] is None else adapters.lora(how, spec["peft"]),
     }
+    if spec["quantization"] is not None:
+        common["quantization_config"] = spec["quantization"]
     if how.trainer:
         trainer = importlib.import_module(how.trainer).make(spec, **common)
     else:
         trainer = getattr(trl, f"{how.trl}Trainer")(**common)
+    if not how.samples and config.train_sampling_strategy == "group_by_length":
+        lengths.group(trainer)
+    if spec["quantization"] is not None:
+        adapters.widen(trainer.model)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(MetricsLog(Path(spec["out"]) / "metrics.jsonl", emit))
     return trainer
-
-
-def _adapter(how: Method, options: dict[str, Any] | None) -> Any:
-    if options is None:
-        return None
-    from peft import LoraConfig
-
-    settings.check_names("peft", options, LoraConfig.__dataclass_fields__)
-    ours: dict[str, Any] = {"task_type": "CAUSAL_LM", "target_modules": "all-linear"}
-    if how.model == "SequenceClassification":  # its head is new, and an adapter beside random weights learns little
-        ours |= {"task_type": "SEQ_CLS", "modules_to_save": ["score"]}
-    return LoraConfig(**{**ours, **options})
 
 
 def _run(trainer: Any, how: Method, spec: dict[str, Any], out: Path) -> dict[str, Any]:
@@ -190,8 +197,9 @@ def _run(trainer: Any, how: Method, spec: dict[str, Any], out: Path) -> dict[str
     checkpoint = checkpoints.last_complete(out / "checkpoints")
     if checkpoint:
         emit("note", text=f"going on from step {checkpoints.step_of(checkpoint)}")
+    worked = time.process_time()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    seconds = time.monotonic() - started
+    seconds, worked = time.monotonic() - started, time.process_time() - worked
     reported = importlib.import_module(how.report).report(trainer) if how.report else {}
     _save(trainer, how, spec, out)
     peak = torch.cuda.max_memory_allocated() >> 20 if torch.cuda.is_available() else 0
@@ -200,6 +208,7 @@ def _run(trainer: Any, how: Method, spec: dict[str, Any], out: Path) -> dict[str
         "epochs": round(trainer.state.epoch or 0, 3),
         "resumed_from_step": checkpoints.step_of(checkpoint),
         "train_seconds": round(seconds, 2),
+        "train_cpu_seconds": round(worked, 2),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
         "peak_gpu_memory_mb": peak,
         **reported,
@@ -235,10 +244,7 @@ def _whole(how: Method, spec: dict[str, Any], adapter: Path | None, folder: Path
     if adapter is None:
         model = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, **remote)
     else:
-        from peft import PeftModel
-
-        base = kind.from_pretrained(spec["base"], dtype="float32", use_safetensors=True, **remote)
-        model = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
+        model = adapters.merged(kind, spec["base"], adapter, spec["quantization"], **remote)
         model = model.to(dtype) if dtype != "float32" else model
     return model
 

@@ -149,7 +149,7 @@ async def mapped(server: Server, stage: Any, rows: int, **options: Any) -> None:
             partial(looped, count=2 * SLOTS * ROUNDS, prompts_per_round=2 * SLOTS, style="alpaca"), id="alpaca"
         ),
         pytest.param(partial(mapped, stage=evol_instruct, rows=SLOTS * 3), id="evol_instruct"),
-        pytest.param(partial(mapped, stage=self_chat, rows=SLOTS * 3), id="self_chat"),
+        pytest.param(partial(mapped, stage=self_chat, rows=SLOTS * 5), id="self_chat"),
     ],
 )
 def test_a_big_server_is_busy_from_the_first_request_to_the_last(work: Any) -> None:
