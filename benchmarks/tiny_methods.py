@@ -24,6 +24,7 @@ from typing import Any
 from policies import earned, text_loss
 
 import datagen
+from datagen.llm.models import resolve
 from datagen.progress import Progress
 from datagen.runner import Outcome
 from datagen.tiny import base_corpus, oracle, roles, world
@@ -93,7 +94,7 @@ def found(results: Outcome, *stages: str) -> Numbers:
 
 
 def evolve(seed: int, run: Callable[[Document], Outcome], folder: Path) -> Numbers:
-    size = 1500
+    size = 1000
     stages = {
         "test": {"use": "sources.jsonl", "path": "seeds/tiny_test.jsonl"},
         "hard": {"use": "sources.jsonl", "path": write(folder / "hard.jsonl", hard_tests(800))},
@@ -121,12 +122,12 @@ def evolve(seed: int, run: Callable[[Document], Outcome], folder: Path) -> Numbe
 
 
 def chat(seed: int, run: Callable[[Document], Outcome], folder: Path) -> Numbers:
-    answers = 1500  # two or three a dialogue, hence 600 dialogues
+    answers = 1000  # two or three a dialogue, hence 400 dialogues
     stages = {
         "test": {"use": "sources.jsonl", "path": "seeds/tiny_test.jsonl"},
         "follow": {"use": "sources.jsonl", "path": write(folder / "follow.jsonl", follow_up_tests(800))},
         **TASKS,
-        "some": {"use": "mixtures.blend", "from": {"clean": 1.0}, "size": 750},
+        "some": {"use": "mixtures.blend", "from": {"clean": 1.0}, "size": 500},
         "chats": {
             "use": "generators.self_chat",
             "llm": "teacher",
@@ -154,7 +155,7 @@ def translate(seed: int, run: Callable[[Document], Outcome], folder: Path) -> Nu
             "path": write(folder / "foreign.jsonl", translatable(600, held_out=True)),
         },
         "english": {"use": "sources.jsonl", "path": english},
-        "some": {"use": "mixtures.blend", "from": {"english": 1.0}, "size": 700},
+        "some": {"use": "mixtures.blend", "from": {"english": 1.0}, "size": 600},
         "answered": {"use": "generators.answer", "llm": "teacher", "sampling": {"temperature": 0.7}},
     }
     for order in ("answer_after", "translate_after"):
@@ -167,7 +168,7 @@ def translate(seed: int, run: Callable[[Document], Outcome], folder: Path) -> Nu
                 "per_record": 2,
                 "order": order,
             },
-            f"data_{order}": {"use": "mixtures.blend", "from": {order: 1.0}, "size": 1000},
+            f"data_{order}": {"use": "mixtures.blend", "from": {order: 1.0}, "size": 900},
             f"sft_{order}": {**SFT, "from": f"data_{order}"},
             f"score_{order}": score(f"sft_{order}", "foreign"),
         }
@@ -202,7 +203,8 @@ def prefer(seed: int, run: Callable[[Document], Outcome], folder: Path) -> Numbe
         "base": "sft",
         "reward": "reward",
         "ppo_epochs": 2,
-        "args": {**batch, "learning_rate": 1e-4, "per_device_train_batch_size": 64, "max_completion_length": 48},
+        "beta": 0.05,
+        "args": {**batch, "learning_rate": 3e-4, "per_device_train_batch_size": 64, "max_completion_length": 48},
     }
     trained = {
         "book": {"use": "sources.jsonl", "path": write(folder / "book.jsonl", texts("book", 2000))},
@@ -220,11 +222,10 @@ def prefer(seed: int, run: Callable[[Document], Outcome], folder: Path) -> Numbe
             "base": "sft",
             "args": {**batch, "learning_rate": 1e-4, "num_train_epochs": 2},
         },
-        "ppo": {**ppo, "beta": 0.05},
-        "ppo_far": {**ppo, "beta": 0.005},
-        "ppo_ptx": {**ppo, "beta": 0.05, "pretrain": "book", "ptx_coef": 1.0},
+        "ppo": ppo,
+        "ppo_ptx": {**ppo, "pretrain": "book", "ptx_coef": 0.2},
     }
-    models = ("sft", "dpo", "ppo", "ppo_far", "ppo_ptx")
+    models = ("sft", "dpo", "ppo", "ppo_ptx")
     results = run({"stages": {**sampled, **trained, **{f"score_{model}": score(model) for model in models}}})
     numbers = found(results, *(f"score_{model}" for model in models))
     numbers["pairs"] = results.results["pairs"].kept
@@ -232,6 +233,7 @@ def prefer(seed: int, run: Callable[[Document], Outcome], folder: Path) -> Numbe
     folders = {model: results.folders[model] / "model" for model in (*models, "reward")}
     asked = [record.instruction for record in datagen.read(results.folders["test"] / "rows.jsonl")][:400]
     book = [row["prompt"] for row in texts("held out", 500)]
+    numbers["base text loss"] = text_loss(Path(resolve("tiny-base")), book)
     for model in models:
         got = earned(folders[model], folders["sft"], folders["reward"], asked)
         numbers |= {f"{model} {name}": value for name, value in got.items()}
