@@ -1,6 +1,8 @@
 """What the methods do to a student in the tiny world, over several seeds: exact match on held-out tasks.
 
 Each part asks one question at equal numbers of training rows or answers, so that the method is all that differs:
+  filters    all rows, as many random rows as grading keeps, graded, deduplicated, graded and deduplicated ones (AlpaGasus's
+             claim in miniature; the tasks are made without a novelty filter, so that there is something to find)
   evolve     evolved tasks against plain ones, on hard held-out tasks (a rule on form, or two steps) and on all
   chat       dialogues against single turns, on held-out follow-ups
   translate  answering in the other language against translating the answer, on held-out French and Spanish tasks
@@ -91,6 +93,35 @@ def score(model: str, test: str = "test", exact: bool = False) -> Document:
 
 def found(results: Outcome, *stages: str) -> Numbers:
     return {stage.removeprefix("score_"): results.results[stage].metrics["exact_match"] for stage in stages}
+
+
+def filters(seed: int, run: Callable[[Document], Outcome], folder: Path) -> Numbers:
+    novelty = {"use": "filters.dedup_rouge", "threshold": 0.7}
+    grading = {"use": "filters.grade", "llm": "teacher", "expected": True, "min_score": 4.5}
+    arms = {"all": "clean", "random": "graded.random", "graded": "graded", "deduped": "novel", "both": "both"}
+    stages: Document = {
+        "test": {"use": "sources.jsonl", "path": "seeds/tiny_test.jsonl"},
+        **TASKS,
+        "tasks": {**TASKS["tasks"], "count": 1000, "novelty": 1.0},
+        "graded": {**grading, "from": "clean"},
+        "novel": {**novelty, "from": "clean"},
+        "both": {**novelty, "from": "graded"},
+        "right": {
+            "use": "evaluation.data_accuracy",
+            "from": ["clean", "graded", "novel", "both"],
+            "oracle": ORACLE,
+        },
+    }
+    for arm, rows in arms.items():
+        stages |= {f"sft_{arm}": {**SFT, "from": rows}, f"score_{arm}": score(f"sft_{arm}")}
+    results = run({"stages": stages})
+    right = results.results["right"].metrics
+    kept = {f"{name} rows": results.results[name].kept for name in ("clean", "graded", "novel", "both")}
+    return (
+        found(results, *(f"score_{arm}" for arm in arms))
+        | kept
+        | {f"{name} right": right[name]["accuracy"] for name in ("clean", "graded", "novel", "both")}
+    )
 
 
 def evolve(seed: int, run: Callable[[Document], Outcome], folder: Path) -> Numbers:
@@ -265,7 +296,7 @@ def texts(seed: str, count: int) -> list[dict[str, Any]]:
     return [{"prompt": base_corpus.text(rng)} for _ in range(count)]
 
 
-PARTS = {"evolve": evolve, "chat": chat, "translate": translate, "prefer": prefer}
+PARTS = {"filters": filters, "evolve": evolve, "chat": chat, "translate": translate, "prefer": prefer}
 
 
 def main() -> None:
