@@ -1,7 +1,7 @@
 """What the methods do to a student in the tiny world, over several seeds: exact match on held-out tasks.
 
 Each part asks one question at equal numbers of training rows or answers, so that the method alone differs:
-  filters    all rows, as many random rows as grading keeps, graded, deduplicated, graded and deduplicated ones: AlpaGasus's
+  filters    all rows, as many random rows as grading keeps, graded, deduplicated, graded and deduplicated: AlpaGasus's
              claim in miniature (the tasks are made without a novelty filter, so that there is something to find)
   evolve     evolved tasks against plain ones, on hard held-out tasks (a rule on form, or two steps) and on all
   chat       dialogues against single turns, on held-out follow-ups
