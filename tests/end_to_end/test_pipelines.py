@@ -12,7 +12,7 @@ from processes import SOURCE
 
 from datagen.report.show import read_run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 STEPS = 20
 

@@ -91,6 +91,7 @@ print((whole(**x).logits - parts(**x).logits).abs().max().item())
 
 @needs_bitsandbytes
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "kind"), [*((name, "nf4") for name in STAGES), ("sft", "int8")])
 def test_a_quantised_base_learns_and_is_read_by_plain_transformers_and_peft(
     name: str, kind: str, tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
