@@ -49,6 +49,7 @@ HEAVY_AT_IMPORT = {
     "datagen.llm.token_sampling",
     "datagen.text.join_index",
     "datagen.text.join_kernel",
+    "datagen.text.machine_code",
     "datagen.text.ngram_kernel",
     "datagen.text.ngram_sets",
     "datagen.text.minhash_kernel",

@@ -17,8 +17,7 @@ since to pass a tuple of them counts a reference to each.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -27,7 +26,8 @@ from llvmlite import ir
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-F = TypeVar("F", bound=Callable[..., Any])
+from datagen.text.machine_code import compiled
+
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 Structs = npt.NDArray[np.void]
@@ -82,12 +82,6 @@ class State(NamedTuple):
     """(lists, 2): slots that the query must look through, and the position of its element."""
     hit_row: Ints
     hit_score: npt.NDArray[np.float64]
-
-
-def compiled(function: F) -> F:
-    """Compiled at its first call, and kept on disk for the next process."""
-    done: F = numba.njit(cache=True, error_model="numpy", nogil=True)(function)
-    return done
 
 
 @intrinsic  # type: ignore[untyped-decorator]

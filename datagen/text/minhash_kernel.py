@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from datagen.text.ngram_kernel import Ints, compiled
+from datagen.text.machine_code import compiled
+from datagen.text.ngram_kernel import Ints
 
 Words = npt.NDArray[np.uint64]
 Small = npt.NDArray[np.uint32]

@@ -1,25 +1,21 @@
-"""The n-grams of texts as hashes, in machine code by numba."""
+"""The n-grams of texts as hashes, in machine code by numba.
+
+All in one file: numba's cache notices changes in a function's own file only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-F = TypeVar("F", bound=Callable[..., Any])
+from datagen.text.machine_code import compiled
+
 Ints = npt.NDArray[np.int64]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xD6E8FEB86659FD93)
-
-
-def compiled(function: F) -> F:
-    """Compiled at its first call, and kept on disk for the next process."""
-    done: F = numba.njit(cache=True, error_model="numpy", nogil=True)(function)
-    return done
 
 
 @compiled

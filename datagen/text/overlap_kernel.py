@@ -5,14 +5,13 @@ All in one file: numba's cache notices changes in a function's own file only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-F = TypeVar("F", bound=Callable[..., Any])
+from datagen.text.machine_code import compiled
+
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int32]
@@ -56,12 +55,6 @@ class Marks(NamedTuple):
     item: Ints
     covered: Small
     touched: Small
-
-
-def compiled(function: F) -> F:
-    """Compiled at its first call, and kept on disk for the next process."""
-    done: F = numba.njit(cache=True, error_model="numpy", nogil=True)(function)
-    return done
 
 
 @compiled
