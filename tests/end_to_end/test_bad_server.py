@@ -29,13 +29,10 @@ ROWS = 40
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     monkeypatch.setattr(backend, "_BASE_DELAY_S", 0.002)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    running = Server()
-    running.start()
-    yield running
-    running.close()
+    return server
 
 
 @pytest.fixture

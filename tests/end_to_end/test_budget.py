@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,6 @@ from datagen.record import encode, instruction
 
 ROWS = 80
 PRICE = {"input": 1000, "output": 2000}
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    running = Server()
-    running.start()
-    yield running
-    running.close()
 
 
 def write(folder: Path, server: Server, **budget: float) -> None:

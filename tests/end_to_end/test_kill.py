@@ -6,7 +6,6 @@ import json
 import random
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +83,6 @@ def test_a_run_killed_at_many_random_moments_ends_as_if_nothing_had_been(
 
 
 # Over HTTP, with the stages that people use
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    running = Server()
-    running.start()
-    yield running
-    running.close()
 
 
 Stages = dict[str, dict[str, Any]]

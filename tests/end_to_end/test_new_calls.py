@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,6 @@ from datagen.record import encode, instruction
 
 ROWS = 3
 PROMPT = "---\nsampling: {temperature: 0.7, max_tokens: 64}\n---\n@@ system\n%s\n@@ user\n{{ prompt[-1].content }}\n"
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    running = Server()
-    running.start()
-    yield running
-    running.close()
 
 
 @pytest.fixture

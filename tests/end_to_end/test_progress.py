@@ -8,7 +8,6 @@ import pty
 import re
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,22 +25,13 @@ PRICE = {"input": 10_000, "output": 20_000}
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    running = Server()
-    running.latency_s = 0.1
-    running.start()
-    yield running
-    running.close()
-
-
-@pytest.fixture
 def folder(tmp_path: Path, server: Server) -> Path:
     """A pipeline that asks the server about each of 60 rows; every tenth request is refused."""
 
     def plan(number: int, prompt: str) -> web.Response | None:
         return web.json_response({"error": "no"}, status=400) if prompt.endswith("3") else None
 
-    server.plan = plan
+    server.plan, server.latency_s = plan, 0.1
     rows = [encode(instruction(f"Say {number}", source="test")) for number in range(ROWS)]
     (tmp_path / "seeds.jsonl").write_bytes(b"\n".join(rows) + b"\n")
     teacher = {"use": "openai", "base_url": server.url, "model": "m", "concurrency": 4, "price": PRICE}

@@ -5,10 +5,8 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import yaml
 from processes import data, finish, start
 from server import Server
@@ -35,15 +33,6 @@ asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
 """
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    running = Server()
-    running.latency_s = 0.01
-    running.start()
-    yield running
-    running.close()
-
-
 def write_pipeline(folder: Path, name: str, server: Server, first: int) -> None:
     """Answers to 120 rows, of which the other pipeline has 60 as well."""
     rows = [encode(instruction(f"Say {number}", source="test")) for number in range(first, first + OWN + SHARED)]
@@ -64,6 +53,7 @@ def write_pipeline(folder: Path, name: str, server: Server, first: int) -> None:
 
 
 def test_two_runs_and_a_writer_share_a_journal(tmp_path: Path, server: Server) -> None:
+    server.latency_s = 0.01
     for name, first in (("one", 0), ("two", OWN)):
         write_pipeline(tmp_path, name, server, first)
     path = tmp_path / "runs" / "journal.sqlite"
