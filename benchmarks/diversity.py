@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import datagen
@@ -23,7 +24,7 @@ def main() -> None:
         for n in (1_000, 10_000, len(rows)):
             path.write_bytes(b"".join(encode(row) + b"\n" for row in rows[:n]))
             started = time.process_time()
-            found = measure(read_records(path), n)
+            found = measure(partial(read_records, path), n)
             print(f"{n:>6,} rows: {time.process_time() - started:.2f} s CPU; {line(found)}")
 
 

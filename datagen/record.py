@@ -7,6 +7,7 @@ prompt with earlier assistant turns in it.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
@@ -122,15 +123,18 @@ def decode(line: bytes | str) -> Record:
     return _decoder.decode(line)
 
 
-def read_records(path: Path) -> Iterator[Record]:
-    """The records of a file that this package wrote, one at a time. Raises ``DataError`` for a damaged line."""
+def read_records(path: Path, step: int = 1) -> Iterator[Record]:
+    """Every ``step``-th record of a file that this package wrote, one at a time, the first among them.
+
+    Raises ``DataError`` for a damaged line.
+    """
     with path.open("rb") as file:
-        yield from decode_lines(file, path)
+        yield from decode_lines(itertools.islice(file, 0, None, step), path, step=step)
 
 
-def decode_lines(lines: Iterable[bytes], path: Path, first: int = 1) -> Iterator[Record]:
-    """The records of the lines of such a file, from line ``first`` on."""
-    for number, line in enumerate(lines, first):
+def decode_lines(lines: Iterable[bytes], path: Path, first: int = 1, step: int = 1) -> Iterator[Record]:
+    """The records of the lines of such a file, which are its ``first`` and every ``step``-th after it."""
+    for number, line in zip(itertools.count(first, step), lines, strict=False):
         try:
             record = _decoder.decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ class _Run:
         _add_usage(result, llms, before)
         count(node, result, writer, folder)
         if node.stage.name.startswith("generators."):
-            result.diversity = measure(read_records(folder / ROWS), writer.kept)
+            result.diversity = measure(partial(read_records, folder / ROWS), writer.kept)
 
     async def _stream(
         self, node: Node, inputs: Mapping[str, Input], arguments: dict[str, Any], llms: list[LLM], taken: Taken

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def _read(rows: Path, total: int) -> _Content:
     for record in read_records(rows):
         sources[str(record.labels.get("mixture") or record.source or "unnamed")] += 1
         languages[record.language] += 1
-    return _Content(sources, languages, measure(read_records(rows), total))
+    return _Content(sources, languages, measure(partial(read_records, rows), total))
 
 
 def _header(found: Exported, content: _Content, above: Mapping[str, Result], made: Provenance) -> str:

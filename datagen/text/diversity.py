@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import count
 
 from rapidfuzz import process
 from rapidfuzz.distance import Indel
@@ -74,12 +74,12 @@ class Diversity:
     answer_words: tuple[int, ...]
 
 
-def measure(records: Iterable[Record], total: int) -> Diversity:
-    """The diversity of ``total`` records; holds the words of at most ``MOST_ROWS``."""
+def measure(every: Callable[[int], Iterable[Record]], total: int) -> Diversity:
+    """The diversity of ``total`` records, of which it asks for ``every`` n-th; holds ``MOST_ROWS`` at most."""
     tokens: list[list[str]] = []
     answers: list[int] = []
     pairs: Counter[tuple[str, str]] = Counter()
-    for record in islice(records, 0, None, -(-total // MOST_ROWS) or 1):
+    for record in every(-(-total // MOST_ROWS) or 1):
         text = scoped(record, "task")
         tokens.append(words(text))
         answers += [len(words(answer.content)) for answer in record.answers]

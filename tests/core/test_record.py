@@ -87,6 +87,17 @@ def test_a_score_that_json_cannot_hold_is_refused(score: float) -> None:
         Answer("Red").scored("loss", score)
 
 
+def test_every_third_record_is_read_and_a_damaged_one_between_them_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    lines = [encode(instruction(f"Say {number}")) for number in range(7)]
+    lines[1], lines[6] = b"not JSON", b"nor this"
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    rows = read_records(path, 3)
+    assert [next(rows).instruction, next(rows).instruction] == ["Say 0", "Say 3"]
+    with pytest.raises(DataError, match="line 7"):
+        next(rows)
+
+
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(encode(instruction("a")) + b"\n" + b'{"prompt": [{"ro\n')

@@ -77,7 +77,7 @@ def test_a_set_is_measured_whole() -> None:
         Record((Message("user", "Écris un poème."),), (Answer("a"), Answer("b c d")), language="fr"),
         instruction("Name a colour.\nred", "x", labels={"instruction": "Name a colour.", "input": "red"}),
     ]
-    found = measure(iter(rows), len(rows))
+    found = measure(lambda step: rows[::step], len(rows))
     assert (found.rows, found.total, found.nearest_of) == (5, 5, 5)
     assert (found.verb_nouns, found.verb_noun_rows) == (2, 4), "French is not read as English"
     assert found.nearest_rouge == pytest.approx((1 + 1 + 1 + 0 + 1) / 5), "the task counts, not its input"
@@ -88,11 +88,11 @@ def test_a_set_is_measured_whole() -> None:
 def test_of_many_rows_as_many_at_even_distances_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diversity, "MOST_ROWS", 4)
     rows = [instruction(f"Write poem{letter}.") for letter in "abcdefghij"]
-    found = measure(iter(rows), 10)
+    found = measure(lambda step: rows[::step], 10)
     assert (found.rows, found.total) == (4, 10)
     assert found.verb_nouns == 4
 
 
 def test_no_rows_at_all_have_no_diversity() -> None:
-    found = measure(iter([]), 0)
+    found = measure(lambda step: [], 0)
     assert (found.rows, found.distinct_1, found.nearest_rouge, found.instruction_words) == (0, 0.0, 0.0, ())
