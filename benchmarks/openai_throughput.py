@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,8 +111,14 @@ def call_cpu(url: str, count: int, concurrency: int) -> None:
     print(f"    ratio {sum(ours) / sum(theirs):.2f}")
 
 
-def report(name: str, seconds: float, best: float, goal: str) -> None:
-    print(f"{name:<42} {seconds:6.1f} s  ideal {best:5.1f} s  {best / seconds:.3f} of ideal (goal {goal})", flush=True)
+def bare_seconds(url: str, count: int, concurrency: int) -> float:
+    start = time.monotonic()
+    asyncio.run(bare(url, count, concurrency))
+    return time.monotonic() - start
+
+
+def report(name: str, seconds: float, best: float, note: str) -> None:
+    print(f"{name:<42} {seconds:6.1f} s  ideal {best:5.1f} s  {best / seconds:.3f} of ideal ({note})", flush=True)
 
 
 def main() -> None:
@@ -124,18 +131,19 @@ def main() -> None:
         count = int(8000 * options.fraction)
         with served("--latency", "0.2") as url:
             best = ideal([0.2] * count, 50)
-            report(f"{count:,} prompts, 0.2 s, concurrency 50", measured(url, count, 50)[0], best, "0.97")
+            report(f"{count:,} prompts, 0.2 s, concurrency 50", measured(url, count, 50)[0], best, "goal 0.97")
+            report("    aiohttp + orjson alone, nothing kept", bare_seconds(url, count, 50), best, "on this machine")
         count = int(2000 * options.fraction)
         with served("--latency", "0.2", "--slow-every", "50") as url:
             best = ideal([2.0 if number % 50 == 25 else 0.2 for number in range(count)], 50)
-            report(f"{count:,} prompts, 2 % ten times slower", measured(url, count, 50)[0], best, "0.97")
+            report(f"{count:,} prompts, 2 % ten times slower", measured(url, count, 50)[0], best, "goal 0.97")
+            report("    aiohttp + orjson alone, nothing kept", bare_seconds(url, count, 50), best, "on this machine")
         count = int(1000 * options.fraction)
         with served("--latency", "0.2", "--p429", "0.1", "--p500", "0.1") as url:
             best = count / 0.8 * 0.2 / 50
             for _ in range(3):
-                report(
-                    f"{count:,} prompts, 10 % 429 (1 s), 10 % 500", measured(url, count, 50)[0], best, "1/1.4 = 0.714"
-                )
+                seconds = measured(url, count, 50)[0]
+                report(f"{count:,} prompts, 10 % 429 (1 s), 10 % 500", seconds, best, "goal 1/1.4 = 0.714")
     with served("--latency", "0.05") as url:
         call_cpu(options.base_url or url, int(20_000 * options.fraction), 256)
 

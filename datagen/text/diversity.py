@@ -24,9 +24,9 @@ from rapidfuzz.distance import Indel
 from datagen.record import Record
 from datagen.text.words import scoped, words
 
-MOST_ROWS = 10_000
-"""Of more rows as many at even distances are measured, which keeps it to about a second."""
-_COMPARISONS = 2_000_000
+MOST_ROWS = 2_000
+"""Of more rows as many at even distances are measured, which keeps it to a quarter of a second a stage."""
+_COMPARISONS = 500_000
 
 
 def _words(text: str) -> frozenset[str]:
