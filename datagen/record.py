@@ -65,9 +65,13 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
         """Hash (32 hex digits) of the prompt and the answers' texts; scores, labels and lineage do not change it."""
         found: str | None = self.__dict__.get(_ID)
         if found is None:
-            content = (tuple(map(astuple, self.prompt)), tuple(map(_content, self.answers)))
-            found = self.__dict__[_ID] = hashlib.blake2b(_json(content), digest_size=16).hexdigest()
+            line = self.__dict__.get(_LINE, b"")
+            found = self.__dict__[_ID] = _written_id(line) or self._made_id()
         return found
+
+    def _made_id(self) -> str:
+        content = (tuple(map(astuple, self.prompt)), tuple(map(_content, self.answers)))
+        return hashlib.blake2b(_json(content), digest_size=16).hexdigest()
 
     @property
     def instruction(self) -> str:
@@ -109,8 +113,13 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Record)
 
 
+def _written_id(line: bytes) -> str:
+    """The id that ``encode`` put at the beginning of a line; empty where there is none."""
+    return line[7:39].decode("ascii", "replace") if line[:7] == b'{"id":"' and line[39:41] == b'",' else ""
+
+
 def encode(record: Record) -> bytes:
-    """One JSON line without the newline; the id comes first, for readers, and is recomputed on decoding.
+    """One JSON line without the newline; the id comes first.
 
     A record that came from ``read_records`` unchanged is the line that it was read from.
     """

@@ -154,7 +154,7 @@ def _hashes(kind: int, ids: Ints, local: Any) -> Words:
             hashes[at] = _hash((_int(token) << 32) | _int(local[token]))
             local[token] += 1
         else:
-            hashes[at] = _hash(token)
+            hashes[at] = np.uint64(token)
     if kind == LISTS:
         for token in ids:
             local[token] = 0
@@ -162,8 +162,8 @@ def _hashes(kind: int, ids: Ints, local: Any) -> Words:
 
 
 @compiled
-def _prepare(hashes: Words, frequency: Any, bitmap: Words, widest: int) -> Ints:
-    """Keys of a text's elements, rarest first; its bitmaps, of up to ``widest`` words, go to ``bitmap``.
+def _prepare(hashes: Words, frequency: Any, bitmap: Words, widest: int, first: int) -> Ints:
+    """Keys of the ``first`` rarest elements of a text; its bitmaps, of up to ``widest`` words, go to ``bitmap``.
 
     A key is the element's frequency and, in the low bits, its name, a part of its hash.
     """
@@ -174,13 +174,36 @@ def _prepare(hashes: Words, frequency: Any, bitmap: Words, widest: int) -> Ints:
         bitmap[widest + _int(bit >> np.uint64(6))] ^= np.uint64(1) << (bit & np.uint64(63))
         name = _int(mixed >> np.uint64(64 - _NAME_BITS))
         keys[at] = (_int(frequency[name & (len(frequency) - 1)]) << _NAME_BITS) | name
-    _sort(keys)
+    _select(keys, first)
+    _sort(keys[:first])
     words = widest // 2
     while words:
         for i in range(words):
             bitmap[words + i] = bitmap[2 * words + i] ^ bitmap[3 * words + i]
         words //= 2
-    return keys
+    return keys[:first]
+
+
+@compiled
+def _select(keys: Ints, first: int) -> None:
+    """Bring the ``first`` least to the front, in any order (Hoare's quickselect)."""
+    low, high, last = 0, len(keys) - 1, first - 1
+    while low < high and first < len(keys):
+        pivot, i, j = keys[(low + high) // 2], low, high
+        while i <= j:
+            while keys[i] < pivot:
+                i += 1
+            while keys[j] > pivot:
+                j -= 1
+            if i <= j:
+                keys[i], keys[j] = keys[j], keys[i]
+                i, j = i + 1, j - 1
+        if last <= j:
+            high = j
+        elif last >= i:
+            low = i
+        else:
+            break
 
 
 @compiled
@@ -297,9 +320,9 @@ def _may(n: int, m: int, i: int, j: int, differ: Any, bound: float) -> bool:
 
 
 @compiled
-def _find(keys: Ints, bound: float, slots: Any, entries: Any, found: Ints) -> tuple[int, int]:
+def _find(keys: Ints, n: int, bound: float, slots: Any, entries: Any, found: Ints) -> tuple[int, int]:
     """Lists that hold all rows which may reach the bound, into ``found``; how many, and how long they are together."""
-    n, lists, visits, ones = len(keys), 0, 0, ~np.uint64(0)
+    lists, visits, ones = 0, 0, ~np.uint64(0)
     lowest = ones << np.uint64(_class(_shortest(n, bound)))
     for i in range(_prefix(n, bound)):
         _prefetch(slots, _slot(_name(keys[i]), _CLASSES, len(slots)))
@@ -338,7 +361,7 @@ def _search(state: State, ids: Ints, keys: Ints, best: bool) -> int:
     narrow, blocks, places = bitmap[1], (n + 63) // 64, np.empty(0, np.uint64)
     fill[QUERY] += 1
     query = fill[QUERY]
-    lists, visits = _find(keys, bound, slots, entries, found)
+    lists, visits = _find(keys, n, bound, slots, entries, found)
     whole = visits > fill[ROWS]
     for number in range(1 if whole else lists):
         i, first, end = 0, 0, fill[ROWS]
@@ -442,8 +465,9 @@ def _free_entry(slots: Any, entries: Any, fill: Ints, slot: int) -> int:
 @compiled
 def _elements(state: State, ids: Ints) -> Ints:
     """As ``_prepare``, with bitmaps as wide as those of the longest row that can be similar."""
-    widest = bitmap_words(max(len(ids), _longest(len(ids), 0, state.bound)))
-    return _prepare(_hashes(state.kind, ids, state.local), state.frequency, state.bitmap, widest)
+    n, hashes = len(ids), _hashes(state.kind, ids, state.local)
+    widest = bitmap_words(max(n, _longest(n, 0, state.bound)))
+    return _prepare(hashes, state.frequency, state.bitmap, widest, _prefix(n, state.bound))
 
 
 @compiled
@@ -501,7 +525,7 @@ def admit_all(state: State, flat: Ints, ends: Ints, at: int, near: Ints, scores:
 def closest(state: State, ids: Ints) -> tuple[int, float]:
     """The list of the highest F, the first among equals, and that F; -1 where nothing is shared."""
     rows, wide, bitmap, local = state.rows, state.wide, state.bitmap, state.local
-    _prepare(_hashes(state.kind, ids, local), state.frequency, bitmap, WIDEST)
+    _prepare(_hashes(state.kind, ids, local), state.frequency, bitmap, WIDEST, 0)
     n, best, top, narrow = len(ids), -1, 0.0, bitmap[1]
     places, blocks = _places(ids, local), (n + 63) // 64
     for row in range(state.fill[ROWS]):

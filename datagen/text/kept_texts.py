@@ -8,6 +8,8 @@ import tempfile
 from array import array
 from typing import NamedTuple
 
+import msgspec
+
 
 class Kept(NamedTuple):
     """A text, the id of its row, and the row's source where it is not of the stream itself."""
@@ -31,7 +33,10 @@ class KeptTexts:
 
     def append(self, text: str, id: str, source: str = "") -> None:
         """Add one."""
-        line = json.dumps((text, id, source)).encode()  # escapes lone surrogates, which UTF-8 cannot hold
+        try:
+            line = msgspec.json.encode((text, id, source))
+        except UnicodeEncodeError:  # lone surrogates, which UTF-8 cannot hold
+            line = json.dumps((text, id, source)).encode()
         self._file.write(line)
         self._ends.append(self._ends[-1] + len(line))
 

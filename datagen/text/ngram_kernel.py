@@ -16,6 +16,7 @@ Ints = npt.NDArray[np.int64]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xD6E8FEB86659FD93)
+_SIGN = np.uint64(1 << 63)
 
 
 @compiled
@@ -26,19 +27,35 @@ def _hash(key: Any) -> Any:
 
 
 @compiled
-def _sort_down(keys: Ints) -> None:
-    """Shell sort: most texts are short, and numba takes seconds to compile its own sort."""
-    gap = 1
-    while gap < len(keys) // 3:
-        gap = 3 * gap + 1
-    while gap:
-        for i in range(gap, len(keys)):
-            key, j = keys[i], i
-            while j >= gap and keys[j - gap] < key:
-                keys[j] = keys[j - gap]
-                j -= gap
-            keys[j] = key
-        gap //= 3
+def _bucket(key: int, buckets: int) -> Any:
+    """Where a hash belongs among as many, falling."""
+    high = (np.uint64(key) ^ _SIGN) >> np.uint64(32)
+    return buckets - 1 - np.int64(high * np.uint64(buckets) >> np.uint64(32))
+
+
+@compiled
+def _sort_down(keys: Ints, starts: Ints, work: Ints) -> None:
+    """Sort hashes, falling: each goes near its place at once, since hashes are spread evenly; then by insertion.
+
+    ``starts`` has room for one more than the keys, ``work`` for as many.
+    """
+    n = len(keys)
+    starts[: n + 1] = 0
+    for at in range(n):
+        work[at] = keys[at]
+        starts[_bucket(keys[at], n) + 1] += 1
+    for at in range(n):
+        starts[at + 1] += starts[at]
+    for at in range(n):
+        bucket = _bucket(work[at], n)
+        keys[starts[bucket]] = work[at]
+        starts[bucket] += 1
+    for i in range(1, n):
+        key, j = keys[i], i
+        while j and keys[j - 1] < key:
+            keys[j] = keys[j - 1]
+            j -= 1
+        keys[j] = key
 
 
 @compiled
@@ -61,18 +78,21 @@ def word_hashes(text: npt.NDArray[np.uint8], out: Ints) -> int:
 @compiled
 def ngram_sets(tokens: Ints, ends: Ints, size: int, flat: Ints, set_ends: Ints) -> None:
     """Hashes of the distinct runs of ``size`` tokens of each text, falling, into ``flat``; where each ends."""
-    filled = 0
+    filled, longest = 0, 0
+    for text in range(len(ends)):
+        longest = max(longest, ends[text] - (ends[text - 1] if text else 0))
+    starts, work = np.empty(longest + 1, np.int64), np.empty(longest, np.int64)
     for text in range(len(ends)):
         first, end = ends[text - 1] if text else 0, ends[text]
         last = max(end - size, first) if end > first else first - 1
         begin = filled
         for at in range(first, last + 1):
-            mixed = np.uint64(0)
+            mixed = _GOLDEN
             for token in tokens[at : min(at + size, end)]:
-                mixed = np.uint64(_hash(mixed ^ np.uint64(token)) + np.uint64(1))
-            flat[filled] = np.int64(mixed)
+                mixed = (mixed + np.uint64(token)) * _MIX
+            flat[filled] = np.int64(_hash(mixed))
             filled += 1
-        _sort_down(flat[begin:filled])
+        _sort_down(flat[begin:filled], starts, work)
         unique = begin
         for at in range(begin, filled):
             if at == begin or flat[at] != flat[unique - 1]:

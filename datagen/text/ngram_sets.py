@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 
 import numpy as np
 
 from datagen.text import ngram_kernel as kernel
 from datagen.text.ngram_kernel import Ints
-from datagen.text.ngrams import Unit, characters, word_bytes
+from datagen.text.ngrams import Unit, all_word_bytes, characters
 
 Hashed = Callable[[Sequence[str], int], tuple[Ints, Ints]]
 
@@ -20,9 +20,9 @@ def hashed(unit: Unit) -> Hashed:
 
 
 def _word_sets(texts: Sequence[str], size: int) -> tuple[Ints, Ints]:
-    encoded = [word_bytes(text) for text in texts]
-    ends, set_ends = _ends(encoded), np.empty(len(texts), np.int64)
-    joined = np.frombuffer(b"".join(encoded), np.uint8)
+    encoded, lengths = all_word_bytes(texts)
+    ends, set_ends = _ends(lengths), np.empty(len(texts), np.int64)
+    joined = np.frombuffer(encoded, np.uint8)
     flat = np.empty(len(joined) // 2 + len(texts), np.int64)
     kernel.word_ngram_sets(joined, ends, size, flat, set_ends)
     return flat, set_ends
@@ -30,12 +30,12 @@ def _word_sets(texts: Sequence[str], size: int) -> tuple[Ints, Ints]:
 
 def _character_sets(texts: Sequence[str], size: int) -> tuple[Ints, Ints]:
     cleaned = [characters(text) for text in texts]
-    ends, set_ends = _ends(cleaned), np.empty(len(texts), np.int64)
+    ends, set_ends = _ends(map(len, cleaned)), np.empty(len(texts), np.int64)
     points = np.frombuffer("".join(cleaned).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
     flat = np.empty(len(points), np.int64)
     kernel.ngram_sets(points, ends, size, flat, set_ends)
     return flat, set_ends
 
 
-def _ends(parts: Sequence[str | bytes]) -> Ints:
-    return np.fromiter(accumulate(map(len, parts)), np.int64, len(parts))
+def _ends(lengths: Iterable[int]) -> Ints:
+    return np.fromiter(accumulate(lengths), np.int64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from datagen.text.words import UNSPACED, spaced
@@ -13,7 +13,10 @@ Unit = Literal["word", "character"]
 
 # Signs that tell formulas, code and headings apart; what merely ends a sentence or stresses a word is left out.
 _SIGNS = "+=<>%/^#"
-_ASCII = bytes(byte if byte >= 128 or chr(byte).isalnum() or chr(byte) in _SIGNS + "_" else 32 for byte in range(256))
+_ASCII = bytes(
+    byte if byte >= 128 else ord(chr(byte).lower()) if chr(byte).isalnum() or chr(byte) in _SIGNS + "_" else 32
+    for byte in range(256)
+)
 _ALONE = re.compile(rf"[{UNSPACED}]")
 
 _GOLDEN, _MIX, _WORD = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 2**64 - 1
@@ -21,7 +24,17 @@ _GOLDEN, _MIX, _WORD = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 2**64 - 1
 
 def word_bytes(text: str) -> bytes:
     """Case-folded words in UTF-8, parted by spaces: runs of letters, digits and signs, or one unspaced character."""
-    return spaced(text, _ALONE).encode("utf-8", "surrogatepass").translate(_ASCII)
+    return _encoded(text).translate(_ASCII)
+
+
+def all_word_bytes(texts: Iterable[str]) -> tuple[bytes, list[int]]:
+    """The ``word_bytes`` of texts behind one another, and how many bytes each has."""
+    encoded = list(map(_encoded, texts))
+    return b"".join(encoded).translate(_ASCII), list(map(len, encoded))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode() if text.isascii() else spaced(text, _ALONE).encode("utf-8", "surrogatepass")
 
 
 def characters(text: str) -> str:
@@ -42,10 +55,10 @@ def ngram_hashes(text: str, unit: Unit, size: int) -> set[int]:
     last = max(len(tokens) - size, 0) if tokens else -1
     found = set[int]()
     for at in range(last + 1):
-        value = 0
+        value = _GOLDEN
         for token in tokens[at : at + size]:
-            value = (mixed(value ^ token) + 1) & _WORD
-        found.add(value)
+            value = (value + token) * _MIX & _WORD
+        found.add(mixed(value))
     return found
 
 
