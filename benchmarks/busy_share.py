@@ -34,7 +34,7 @@ def generators(rounds: int) -> dict[str, tuple[int, dict[str, Any]]]:
         "self_instruct": (0, {**tasks, "prompts_per_round": CONCURRENCY // 4}),
         "alpaca": (0, {**tasks, "count": 17 * rows, "style": "alpaca", "prompts_per_round": 2 * CONCURRENCY}),
         "evol_instruct": (rows // 4, {"use": "generators.evol_instruct", "llm": "teacher"}),
-        "self_chat": (rows // 4, {"use": "generators.self_chat", "llm": "teacher"}),
+        "self_chat": (rows // 2, {"use": "generators.self_chat", "llm": "teacher"}),
         "self_chat one_call": (rows, {"use": "generators.self_chat", "llm": "teacher", "style": "one_call"}),
     }
 

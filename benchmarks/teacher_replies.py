@@ -1,10 +1,16 @@
-"""What a teacher would reply to the prompts of self_instruct, evol_instruct and self_chat: no two replies alike."""
+"""What a teacher would reply to the prompts of self_instruct, evol_instruct and self_chat: no two replies alike.
+
+Words of a made-up language of 5,000, as unevenly frequent as those of a real one (Zipf), so that texts share some.
+"""
 
 from __future__ import annotations
 
+import itertools
 import random
 
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
+_WORDS = ["".join(random.Random(rank).choices(_SYLLABLES, k=2 + rank % 3)) for rank in range(5000)]
+_TOTALS = list(itertools.accumulate(1 / (rank + 3) for rank in range(5000)))
 
 
 def reply(prompt: str, rng: random.Random) -> str:
@@ -29,4 +35,4 @@ def reply(prompt: str, rng: random.Random) -> str:
 
 
 def _text(rng: random.Random, count: int = 9) -> str:
-    return " ".join("".join(rng.choices(_LETTERS, k=5)) for _ in range(count))
+    return " ".join(rng.choices(_WORDS, cum_weights=_TOTALS, k=count))
