@@ -10,7 +10,7 @@ Each part asks one question at equal numbers of training rows or answers, so tha
              the divergence from SFT, and by the loss on the base's own text
 The outside comparison is each method's own control and the oracle. Exact match is at T=0; the reward and the divergence
 are means over one answer at T=1 to each of 400 held-out prompts (the divergence in nats an answer).
-Run: .venv/bin/python benchmarks/tiny_methods.py [PART ...] [--seeds 3] [--root runs]
+Run: .venv/bin/python benchmarks/tiny_methods.py [PART ...] [--seeds 3] [--first-seed 0] [--root runs]
 """
 
 from __future__ import annotations
@@ -303,11 +303,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], default=[])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--root", type=Path, default=Path("runs"))
     options = parser.parse_args()
     for name in options.parts or PARTS:
         rows = []
-        for seed in range(options.seeds):
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
 
             def run(document: Document, name: str = name, seed: int = seed) -> Outcome:
                 whole = {"name": f"{name}-{seed}", "seed": seed, "llms": LLMS, **document}

@@ -78,10 +78,10 @@ class JoinIndex:
             old.kind,
             old.bound,
             old.threshold,
-            rows=_room(len(old.rows), rows, 1),
-            tokens=_room(len(old.tokens), tokens, extra),
-            wide=_room(len(old.wide), wide, kernel.WIDEST),
-            entries=_room(len(old.entries), entries, extra),
+            rows=_room(len(old.rows), rows, 1, 2**17),
+            tokens=_room(len(old.tokens), tokens, extra, 2**23),
+            wide=_room(len(old.wide), wide, kernel.WIDEST, 2**20),
+            entries=_room(len(old.entries), entries, extra, 2**22),
             vocabulary=len(old.local),
         )
         flat, ends = old.tokens[:tokens], np.cumsum(old.rows["length"][:rows], dtype=np.int64)
@@ -106,12 +106,13 @@ def _ready() -> None:
     logger.info("similarity joins: machine code %s in %.1f s", how, time.perf_counter() - started)
 
 
-def _room(capacity: int, used: int, extra: int) -> int:
+def _room(capacity: int, used: int, extra: int, least: int) -> int:
     """More where it is short: a slot of postings that moves takes up to twice of what is used.
 
-    Eight times, since making room costs as much as adding all rows once; memory not yet written to costs nothing.
+    Eight times and at least ``least``, enough for about 100,000 rows, since making room costs as much as adding all
+    rows once; memory not yet written to costs nothing.
     """
-    return 8 * capacity + 4 * extra if 3 * used + 4 * extra + 4 > capacity else capacity
+    return max(8 * capacity + 4 * extra, least) if 3 * used + 4 * extra + 4 > capacity else capacity
 
 
 def _state(
