@@ -165,6 +165,13 @@ def check_backend(use: str, arguments: dict[str, Any]) -> None:
         check(arguments)
 
 
+def check_ready(use: str, arguments: dict[str, Any]) -> None:
+    """What must be there when a run begins: ``ready(arguments)`` of the back end's file. Raises ``ConfigError``."""
+    ready = getattr(sys.modules[load_backend(use).__module__], "ready", None)
+    if ready is not None:
+        ready(arguments)
+
+
 def operational(use: str) -> frozenset[str]:
     """Further arguments that say how a back end is run, not what it answers: ``OPERATIONAL`` of its file."""
     found: frozenset[str] = getattr(sys.modules[load_backend(use).__module__], "OPERATIONAL", frozenset())

@@ -91,6 +91,7 @@ class _Run:
         names = [node.name for node in self.store.pipeline.nodes]
         waiting = deque(self.store.pipeline.nodes[: names.index(until) + 1 if until in names else None])
         try:
+            self.binding.check_ready(waiting)
             while waiting:
                 group, blocks = next_stages(waiting, self.store, self.binding.arguments)
                 if blocks is None:

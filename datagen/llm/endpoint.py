@@ -130,6 +130,12 @@ def endpoint(
     return Endpoint(base_url, model, sent, tuple(secrets), api_key_env, extra_body, api)
 
 
+def check_environment(arguments: Mapping[str, Any]) -> None:
+    """Raises ``ConfigError`` where the environment lacks a key that an entry's checked arguments need."""
+    headers, extra_body = arguments["headers"] or {}, arguments["extra_body"] or {}
+    endpoint(arguments["base_url"], arguments["model"], arguments["api"], arguments["api_key_env"], headers, extra_body)
+
+
 def check_address(base_url: str, headers: Mapping[str, str]) -> None:
     """Raises ``ConfigError`` for a malformed URL, or a secret in the file, which is saved with the run and shared."""
     parts = urlsplit(base_url)

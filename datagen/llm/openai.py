@@ -23,7 +23,7 @@ import msgspec
 from datagen.errors import ConfigError, LLMError, ServerGone
 from datagen.llm.base import Reply, Sampling
 from datagen.llm.chat_completions import failure_reason, is_passing, parse_error, retry_after_s
-from datagen.llm.endpoint import Api, Endpoint, check_address, check_limits, endpoint
+from datagen.llm.endpoint import Api, Endpoint, check_address, check_environment, check_limits, endpoint
 from datagen.llm.pace import Pace, Slots, Throttle
 from datagen.record import Message
 
@@ -242,6 +242,11 @@ class OpenAI:
 def check(arguments: dict[str, Any]) -> None:
     """Raises ``ConfigError`` for a malformed URL, or a secret that stands in the file."""
     check_address(arguments["base_url"], arguments["headers"] or {})
+
+
+def ready(arguments: dict[str, Any]) -> None:
+    """Raises ``ConfigError`` for a key that is not in the environment."""
+    check_environment(arguments)
 
 
 def openai(

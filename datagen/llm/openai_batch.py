@@ -27,7 +27,7 @@ from datagen.llm.batch_api import Batch, BatchApi
 from datagen.llm.batch_gather import Gather, Lines, Sizes
 from datagen.llm.batch_output import Output
 from datagen.llm.batch_record import BatchRecord, Submitted
-from datagen.llm.endpoint import Api, Endpoint, check_address, check_limits, endpoint
+from datagen.llm.endpoint import Api, Endpoint, check_address, check_environment, check_limits, endpoint
 from datagen.llm.journal import key
 from datagen.record import Message
 
@@ -220,6 +220,11 @@ def _line(name: bytes, path: str, body: bytes) -> bytes:
 def check(arguments: dict[str, Any]) -> None:
     """Raises ``ConfigError`` for a malformed URL, or a secret that stands in the file."""
     check_address(arguments["base_url"], arguments["headers"] or {})
+
+
+def ready(arguments: dict[str, Any]) -> None:
+    """Raises ``ConfigError`` for a key that is not in the environment."""
+    check_environment(arguments)
 
 
 def openai_batch(

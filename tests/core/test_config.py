@@ -279,7 +279,7 @@ def test_what_a_stage_checks_by_itself_is_checked_before_any_work(tmp_path: Path
     ("settings", "problem"),
     [
         ({"budget": {"euros": 5}}, "budget: .*euros.*; such as {usd: 5"),
-        ({"budget": {"calls": "many"}}, "budget: "),
+        ({"budget": {"calls": "many"}}, "budget.calls: 'many' is not a number that it can be; such as"),
         ({"budget": {"usd": 5}}, "budget.usd: llms.t has no price; add price: {input: 0.15"),
         ({"llms.t.price": {"input": 1}}, "price: .*output.*; such as {input: 0.15"),
     ],

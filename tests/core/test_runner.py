@@ -276,3 +276,20 @@ def test_memory_is_flat_in_the_number_of_records(tmp_path: Path) -> None:
         return int(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
 
     assert peak(100_000) - peak(2_000) < 15
+
+
+@pytest.mark.parametrize("use", ["openai", "openai_batch"])
+def test_a_missing_key_is_told_before_the_first_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: str
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "Name a colour."}\n')
+    stages = {
+        "rows": {"use": "sources.jsonl", "path": str(tmp_path / "rows.jsonl")},
+        "answers": {"use": "generators.answer", "llm": "big"},
+    }
+    pipeline = {"name": "p", "llms": {"big": {"use": use, "model": "gpt-5"}}, "stages": stages}
+    with pytest.raises(ConfigError, match=r"^llms\.big: .*set the environment variable OPENAI_API_KEY"):
+        datagen.run(pipeline, root=tmp_path / "runs")
+    assert not list((tmp_path / "runs").rglob("rows.jsonl"))
+    assert datagen.run(pipeline, root=tmp_path / "runs", until="rows").results["rows"].kept == 1
