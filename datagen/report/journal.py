@@ -21,10 +21,15 @@ _PIPED_WIDTH = 120
 
 
 def command(options: argparse.Namespace) -> int:
-    """One of the commands below. Raises ``ConfigError`` where there is no journal."""
+    """One of the commands below. Raises ``ConfigError`` where there is no journal, or no such model in it."""
     path = options.root / "journal.sqlite"
     if options.action == "stats":
         return _stats(path)
+    models = [total[0] for total in journal_tools.totals(path)]
+    if options.model is not None and options.model not in models:
+        raise ConfigError(
+            f"{path} holds no reply of {options.model!r}; of these it does: {', '.join(models) or 'none'}"
+        )
     if options.action == "grep":
         return _grep(path, Chosen(options.model), options.pattern, options.n)
     if options.action == "export":

@@ -97,3 +97,10 @@ def test_a_damaged_reply_is_one_line(capsys: Capture) -> None:
     damaged.close()
     assert main(["journal", "grep", "x"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("action", [["grep", "x"], ["export", "-o", "out.jsonl"], ["prune", "--yes"]])
+def test_a_model_that_never_replied_is_told(action: list[str], capsys: Capture) -> None:
+    assert main(["journal", *action, "--model", "bigg"]) == 2
+    assert "holds no reply of 'bigg'; of these it does: big, small" in capsys.readouterr().err
+    assert not Path("out.jsonl").exists()
