@@ -81,7 +81,7 @@ def _scaled(
     priced = all(entry.price is not None for entry in entries(original, pipeline.llms))
     return Estimate(
         result.name,
-        rows=result.kept * factor,
+        rows=min(result.kept * factor, _most_rows(original)),
         calls=replies * factor,
         prompt_tokens=round(result.seen_prompt_tokens * factor),
         completion_tokens=round(result.seen_completion_tokens * factor),
@@ -90,6 +90,15 @@ def _scaled(
         spread=_STANDARD_ERRORS * math.sqrt(variance + _token_variance(result, replies)),
         variance=variance + _kept_variance(result),
     )
+
+
+def _most_rows(node: Node) -> float:
+    """The rows that a mixture is asked for, by ``size`` or by ``counts``; of a few records it made fewer."""
+    size, counts = node.arguments.get("size"), node.arguments.get("counts")
+    if isinstance(size, int):
+        return size
+    given = list(counts.values()) if isinstance(counts, dict) else []
+    return sum(given) if given and all(isinstance(count, int) for count in given) else math.inf
 
 
 def _share(result: Result, part: str) -> float:

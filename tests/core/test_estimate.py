@@ -63,6 +63,21 @@ def test_of_a_stage_that_was_split_only_the_part_counts_that_is_read(tmp_path: P
     assert found["answers"].calls == pytest.approx(200)
 
 
+@pytest.mark.parametrize(
+    ("settings", "rows"),
+    [({"size": 300}, 300), ({"counts": {"seeds": 250}}, 250), ({"counts": {"seeds": "all"}}, 1000), ({}, 1000)],
+)
+def test_a_mixture_makes_the_rows_that_it_is_asked_for(tmp_path: Path, settings: dict[str, Any], rows: int) -> None:
+    document = toy.pipeline(log="", n=1000)
+    document["stages"] = {
+        "seeds": {"use": "toy:numbers", "n": 1000},
+        "mixed": {"use": "mixtures.blend", "from": ["seeds"], **settings},
+        "answers": {"use": "toy:answer", "llm": "teacher"},
+    }
+    found = {one.stage: one for one in estimate(config.build(document), 10, root=tmp_path / "runs")}
+    assert (found["mixed"].rows, found["answers"].calls) == (rows, rows)
+
+
 def test_a_stage_of_several_llms_costs_what_each_of_them_was_asked(tmp_path: Path) -> None:
     price = {"input": 1000, "output": 2000}
     both = {
