@@ -79,7 +79,7 @@ def write_card(found: Exported, outcome: Outcome, stage: str, made: Provenance) 
 def _read(rows: Path, total: int) -> _Content:
     sources, languages = Counter[str](), Counter[str]()
     for record in read_records(rows):
-        sources[str(record.labels.get("mixture") or record.source or "unnamed")] += 1
+        sources[str(record.labels.get("mixture") or record.source or "as read")] += 1
         languages[record.language] += 1
     return _Content(sources, languages, measure(partial(read_records, rows), total))
 
@@ -131,7 +131,7 @@ def _sources(content: _Content, above: Mapping[str, Result], made: Provenance) -
         if result.shape == "source"
     ]
     text = _table(("source", "file", "rows read", "licence"), rows)
-    if len(content.sources) > 1 or "unnamed" not in content.sources:
+    if len(content.sources) > 1 or "as read" not in content.sources:
         parts = content.sources.most_common()
         text += "\n" + _table(("rows of the set, by what made them", "rows"), [(n, f"{c:,}") for n, c in parts])
     languages = counted(Counter({name: count for name, count in content.languages.items() if name}))

@@ -118,7 +118,7 @@ def write_rows(data: Rows, convert: Convert, out: Path, *, eval_share: float, rn
             train.write(line)
             hasher.update(line)
             written.rows += 1
-            written.sources[record.source or "unnamed"] += 1
+            written.sources[record.source or "as read"] += 1
     if not written.eval_rows:
         (out / "eval.jsonl").unlink()
     if not written.rows:
