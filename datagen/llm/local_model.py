@@ -135,6 +135,7 @@ def _read_model(settings: Settings, head: Head) -> tuple[Any, Any]:
     import transformers
     from transformers import AutoTokenizer
 
+    models.check_at_hand(settings.path)
     common = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
     tokenizer = AutoTokenizer.from_pretrained(settings.path, **common)
     model, report = getattr(transformers, f"AutoModelFor{head}").from_pretrained(

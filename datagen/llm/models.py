@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.request
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from datagen.errors import ConfigError
 # wait for each other at every step make it a hundred times slower (measured: 8 tokens/s for 800).
 ONE_THREAD_BELOW = 20_000_000
 _SHIPPED = Path(__file__).parent.parent / "tiny" / "models"
+_HUB_TIMEOUT_S = 10.0
 _ALIASES = {"tiny-teacher": "teacher", "tiny-base": "base"}
 
 
@@ -35,3 +38,24 @@ def resolve(name: str) -> str:
     if near := get_close_matches(name, _ALIASES, n=1, cutoff=0.8):
         raise ConfigError(f"model {name}: no such folder or shipped model; did you mean {near[0]}?")
     return name
+
+
+def check_at_hand(path: str) -> None:
+    """Raises ``ConfigError`` for a hub name that is not stored here while the hub cannot be reached.
+
+    Told at once: transformers would try for two minutes first.
+    """
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    try:
+        if Path(path).exists() or isinstance(try_to_load_from_cache(path, "config.json"), str):
+            return
+        urllib.request.urlopen(urllib.request.Request(constants.ENDPOINT, method="HEAD"), timeout=_HUB_TIMEOUT_S)
+    except urllib.error.HTTPError:
+        return  # it is there, and will say itself what is wrong
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise ConfigError(
+            f"model {path}: no such folder, nor is it stored on this machine, and {constants.ENDPOINT} cannot be "
+            f"reached ({reason}); give a folder, or {' or '.join(_ALIASES)}"
+        ) from error

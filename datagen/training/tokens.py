@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import TemplateError
 
 from datagen.errors import ConfigError
+from datagen.llm.models import check_at_hand
 
 # For bases that come without a chat template; needs no token that a tokenizer might lack.
 PLAIN_TEMPLATE = (
@@ -28,6 +29,7 @@ def load_tokenizer(base: str, template: str | None, options: dict[str, Any]) -> 
     """
     from transformers import AutoTokenizer
 
+    check_at_hand(base)
     try:
         tokenizer = AutoTokenizer.from_pretrained(base, **options)
     except (OSError, ValueError) as error:
