@@ -301,7 +301,7 @@ def ngram(data: Path, rows: int, _: str) -> None:
     rng = random.Random(0)
     texts = edited([f"{r['instruction']}\n{r['input']}\n{r['output']}" for r in alpaca(data)], rows, rng)
     admit(jaccard_pool(0.7, "word", 5, "numba"), ["warm"])
-    ours, verdicts = timed(lambda: admit(jaccard_pool(0.7, "word", 5, "numba"), texts))
+    ours, verdicts = timed(lambda: admit(jaccard_pool(0.7, "word", 5, "numba"), texts), times=3)
     print(f"ngram, {len(texts):,} rows, {len(texts) - verdicts.count(None):,} dropped: {len(texts) / ours:,.0f} rows/s")
     few = texts[:2000]
     print(f"  2,000 rows as by brute force: {brute_force(few) == verdicts[: len(few)]}")
@@ -312,8 +312,8 @@ def ngram(data: Path, rows: int, _: str) -> None:
         if not find_spec(name):
             print(f"  {name}: not installed")
             continue
-        shingling, _ = timed(lambda: [word_shingles(text) for text in texts])
-        seconds, found = timed(lambda peer=peer: peer(sets))  # type: ignore[misc]
+        shingling, _ = timed(lambda: [word_shingles(text) for text in texts], times=3)
+        seconds, found = timed(lambda peer=peer: peer(sets), times=3)  # type: ignore[misc]
         truth = {(i, j) for i, j in found if jaccard(sets[i], sets[j]) >= 0.7}
         paired = {at for pair in truth for at in pair}
         missed = sum(near is not None and at not in paired for at, near in enumerate(verdicts))
