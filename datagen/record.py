@@ -85,7 +85,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
 
     def drop(self, reason: str, **evidence: Any) -> Record:
         """This record marked as dropped for ``reason`` (``stage:why``)."""
-        return msgspec.structs.replace(self, dropped=Drop(reason, evidence))
+        return self._same(dropped=Drop(reason, evidence))
 
     def with_answers(self, answers: Iterable[Answer]) -> Record:
         """A child of this record with other answers; it names this one as its parent."""
@@ -93,7 +93,18 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
 
     def labelled(self, **labels: Any) -> Record:
         """This record with labels added."""
-        return msgspec.structs.replace(self, labels={**self.labels, **labels})
+        return self._same(labels={**self.labels, **labels})
+
+    def in_language(self, code: str) -> Record:
+        """This record with its language filled in."""
+        return self._same(language=code)
+
+    def _same(self, **fields: Any) -> Record:
+        """This record with other fields than those that its id is of, which need not be made again."""
+        made = msgspec.structs.replace(self, **fields)
+        if known := self.__dict__.get(_ID) or _written_id(self.__dict__.get(_LINE, b"")):
+            made.__dict__[_ID] = known
+        return made
 
 
 def instruction(text: str, answer: str | None = None, **fields: Any) -> Record:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
 from datagen.errors import ConfigError
 from datagen.record import Record
 from datagen.stage import EachAlone
@@ -43,7 +41,7 @@ def language(
         if not found.code:
             yield record if keep_unknown else record.drop("language:unknown", text=text[:200])
             continue
-        named = msgspec.structs.replace(record, language=found.code)
+        named = record.in_language(found.code)
         evidence = {"language": found.code, "certain": found.certain, "shares": found.shares}
         if keep is not None and found.code not in keep:
             yield named.drop("language:other", **evidence)

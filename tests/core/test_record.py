@@ -53,6 +53,15 @@ def test_the_id_is_of_prompt_and_answers_alone() -> None:
     assert record.id == "bdf32e0c6a35cd958d728a6445575263"
 
 
+def test_a_row_read_again_has_the_id_of_its_line_whatever_is_added_to_it(tmp_path: Path) -> None:
+    made = instruction("Name a colour.", "Red")
+    (tmp_path / "rows.jsonl").write_bytes(encode(made) + b"\n")
+    (read,) = read_records(tmp_path / "rows.jsonl")
+    changed = read.in_language("en").labelled(split="test").drop("length:too_short")
+    assert changed.id == read.id == made.id == decode(encode(changed)).id
+    assert read.with_answers([Answer("Blue")]).id == instruction("Name a colour.", "Blue").id
+
+
 @pytest.mark.parametrize(
     "other",
     [
