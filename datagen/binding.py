@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from datagen.llm.budget import Budget
 from datagen.llm.client import LLM
 from datagen.llm.journal import Journal
 from datagen.llm.team import Team, fallback, pool
-from datagen.pipeline import Entry, Node, entries
+from datagen.pipeline import Node, entries
 from datagen.plugins import check_ready, load_backend, open_backend, parameters
 from datagen.rng import derive
 from datagen.store import Store
@@ -32,8 +31,10 @@ class Binding:
         """Raises ``ConfigError`` where an LLM of a stage to come lacks what it needs, such as a key."""
         for node in nodes:
             for entry in () if self._store.is_done(node) else entries(node, self._store.pipeline.llms):
-                with _said_of(entry):
+                try:
                     check_ready(entry.use, dict(entry.arguments))
+                except ConfigError as error:
+                    raise ConfigError(f"llms.{entry.name}: {error}") from error
 
     def llms(self, node: Node) -> list[LLM]:
         """The LLMs that a stage asks, each once; the members of a pool or fallback in its place."""
@@ -106,11 +107,3 @@ class Binding:
             self._journal = Journal(self._store.root / "journal.sqlite", pipeline.sample_of or pipeline.name)
             self._budget = Budget(pipeline.budget, self._journal.spent()) if pipeline.budget else None
         return self._journal
-
-
-@contextmanager
-def _said_of(entry: Entry) -> Iterator[None]:
-    try:
-        yield
-    except ConfigError as error:
-        raise ConfigError(f"llms.{entry.name}: {error}") from error

@@ -83,14 +83,12 @@ def _budget(where: str, given: Any, llms: Mapping[str, Entry]) -> Limits | None:
     if given is None:
         return None
     such = "such as {usd: 5, tokens: 2000000, calls: 10000}"
-    if isinstance(given, Mapping):
-        for name, value in given.items():
-            if isinstance(value, str) or (name in ("tokens", "calls") and isinstance(value, float)):
-                raise ConfigError(f"{where}: budget.{name}: {value!r} is not a number that it can be; {such}")
     try:
         limits = msgspec.convert(given, Limits)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: budget: {error}; {such}") from error
+        name = str(error).rpartition(" at `$.")[2].rstrip("`")
+        wrong = f".{name}: {given[name]!r} is not a number that it can be" if name in Limits.__struct_fields__ else ""
+        raise ConfigError(f"{where}: budget{wrong or f': {error}'}; {such}") from error
     for name, entry in llms.items():
         may_cost = not entry.members and "api_key_env" in parameters(load_backend(entry.use))
         if limits.usd is not None and entry.price is None and may_cost:

@@ -20,6 +20,7 @@ from datagen.progress import Progress
 from datagen.store import Result, disk
 
 _STANDARD_ERRORS = 2.0
+_SIZED = ("mixtures.blend", "filters.select_diverse")
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ def _scaled(
 
 def _most_rows(node: Node) -> float:
     """The rows that a mixture is asked for, by ``size`` or by ``counts``; of a few records it made fewer."""
+    if node.stage.name not in _SIZED:
+        return math.inf
     size, counts = node.arguments.get("size"), node.arguments.get("counts")
     if isinstance(size, int):
         return size

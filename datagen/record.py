@@ -63,15 +63,17 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     @property
     def id(self) -> str:
         """Hash (32 hex digits) of the prompt and the answers' texts; scores, labels and lineage do not change it."""
-        found: str | None = self.__dict__.get(_ID)
-        if found is None:
-            line = self.__dict__.get(_LINE, b"")
-            found = self.__dict__[_ID] = _written_id(line) or self._made_id()
+        if not (found := self._known_id()):
+            content = (tuple(map(astuple, self.prompt)), tuple(map(_content, self.answers)))
+            found = self.__dict__[_ID] = hashlib.blake2b(_json(content), digest_size=16).hexdigest()
         return found
 
-    def _made_id(self) -> str:
-        content = (tuple(map(astuple, self.prompt)), tuple(map(_content, self.answers)))
-        return hashlib.blake2b(_json(content), digest_size=16).hexdigest()
+    def _known_id(self) -> str:
+        """The id that was made before or stands in the line; empty where there is none yet."""
+        if _ID not in self.__dict__ and (written := _written_id(self.__dict__.get(_LINE, b""))):
+            self.__dict__[_ID] = written
+        known: str = self.__dict__.get(_ID, "")
+        return known
 
     @property
     def instruction(self) -> str:
@@ -102,7 +104,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     def _same(self, **fields: Any) -> Record:
         """This record with other fields than those that its id is of, which need not be made again."""
         made = msgspec.structs.replace(self, **fields)
-        if known := self.__dict__.get(_ID) or _written_id(self.__dict__.get(_LINE, b"")):
+        if known := self._known_id():
             made.__dict__[_ID] = known
         return made
 

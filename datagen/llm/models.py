@@ -45,12 +45,16 @@ def check_at_hand(path: str) -> None:
 
     Told at once: transformers would try for two minutes first.
     """
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
 
+    if Path(path).exists():
+        return
     try:
-        if Path(path).exists() or isinstance(try_to_load_from_cache(path, "config.json"), str):
+        if Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=path, repo_type="model")).exists():  # any revision
             return
-        urllib.request.urlopen(urllib.request.Request(constants.ENDPOINT, method="HEAD"), timeout=_HUB_TIMEOUT_S)
+        asked = urllib.request.Request(constants.ENDPOINT, method="HEAD")
+        urllib.request.urlopen(asked, timeout=_HUB_TIMEOUT_S).close()
     except urllib.error.HTTPError:
         return  # it is there, and will say itself what is wrong
     except (OSError, ValueError) as error:

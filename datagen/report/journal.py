@@ -25,11 +25,9 @@ def command(options: argparse.Namespace) -> int:
     path = options.root / "journal.sqlite"
     if options.action == "stats":
         return _stats(path)
-    models = [total[0] for total in journal_tools.totals(path)]
-    if options.model is not None and options.model not in models:
-        raise ConfigError(
-            f"{path} holds no reply of {options.model!r}; of these it does: {', '.join(models) or 'none'}"
-        )
+    if options.model is not None and not journal_tools.totals(path, Chosen(options.model)):
+        known = ", ".join(total[0] for total in journal_tools.totals(path)) or "none"
+        raise ConfigError(f"{path} holds no reply of {options.model!r}; of these it does: {known}")
     if options.action == "grep":
         return _grep(path, Chosen(options.model), options.pattern, options.n)
     if options.action == "export":
